@@ -1,0 +1,30 @@
+"""From a host's row and its sealed secrets to what virt.connection.open() takes."""
+
+from __future__ import annotations
+
+from accounts import secrets
+from hosts.keys import portal_key
+from hosts.models import Host, HostSecret
+from virt.connection import Credentials
+from virt.uri import Endpoint
+
+
+def endpoint_of(host: Host) -> Endpoint:
+    return Endpoint(
+        kind=host.kind,
+        driver=host.driver,
+        host=host.address,
+        port=host.port,
+        user=host.login,
+        path=host.path,
+        session=host.session,
+    )
+
+
+def credentials_of(host: Host) -> Credentials:
+    """The host's own key if it has one, else the portal's."""
+    own = HostSecret.all_of(host)
+    if host.kind == "ssh" and not own.get("private_key"):
+        own["private_key"] = secrets.unseal(portal_key().sealed_private)
+    return Credentials(host_key=host.host_key, **own)
+

@@ -1,0 +1,50 @@
+"""What kinds of jobs there are, as the web process knows them: names and rules, no code of the operation.
+
+An app declares its kinds in AppConfig.ready(); the operation itself is found lazily, in the worker (jobs/registry.py).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+_kinds: dict[str, Kind] = {}
+
+
+@dataclass(frozen=True)
+class Kind:
+    """`name` "machines.start" is `machines.operations.start`.
+
+    quick: expected to end within seconds (hard limit two minutes); others go to the queue for long work.
+    changing: at most one at a time for a subject.
+    cancellable: stops when asked while it runs; every job can be cancelled while it is queued or waits.
+    """
+
+    name: str
+    title: str
+    icon: str
+    quick: bool = True
+    changing: bool = True
+    cancellable: bool = False
+
+    @property
+    def queue(self) -> str:
+        return "quick" if self.quick else "long"
+
+
+def declare(*kinds: Kind) -> None:
+    for kind in kinds:
+        _kinds[kind.name] = kind
+
+
+def get(name: str) -> Kind:
+    return _kinds[name]
+
+
+def title(name: str) -> str:
+    kind = _kinds.get(name)
+    return kind.title if kind else name
+
+
+def icon(name: str) -> str:
+    kind = _kinds.get(name)
+    return kind.icon if kind else "bolt"

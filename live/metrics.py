@@ -1,0 +1,116 @@
+"""Numbers over time: the last quarter of an hour at full rate in Redis, the rest rolled up in rows.
+
+A sample is a list in the order of COLUMNS; None where the hypervisor does not tell. Hosts and machines share the shape.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from enum import IntEnum
+from functools import cache
+from typing import Any, ClassVar
+
+import redis
+from django.conf import settings
+from django.db import models
+
+# at: ms since 1970; percent of all of its processors; bytes; bytes a second
+COLUMNS = ("at", "cpu_percent", "memory_used", "memory_total", "disk_read", "disk_write", "net_rx", "net_tx")
+Row = Sequence[float | None]
+
+RECENT = timedelta(minutes=15)
+_RECENT_ROWS = 180  # at 5 s
+
+
+class Resolution(IntEnum):
+    """Seconds that a stored row covers."""
+
+    MINUTE = 60
+    QUARTER = 900
+    SIX_HOURS = 21_600
+
+
+KEPT = {
+    Resolution.MINUTE: timedelta(days=1),
+    Resolution.QUARTER: timedelta(days=30),
+    Resolution.SIX_HOURS: timedelta(days=730),
+}
+
+
+class Sample(models.Model):
+    """Averages over `resolution` seconds that begin at `at`; the subject is a column of the concrete table."""
+
+    resolution = models.PositiveIntegerField()
+    at = models.DateTimeField()
+    cpu_percent = models.FloatField(null=True)
+    memory_used = models.BigIntegerField(null=True)
+    memory_total = models.BigIntegerField(null=True)
+    disk_read = models.FloatField(null=True)
+    disk_write = models.FloatField(null=True)
+    net_rx = models.FloatField(null=True)
+    net_tx = models.FloatField(null=True)
+
+    class Meta:
+        abstract = True
+        ordering: ClassVar = ["at"]
+
+
+@cache
+def store() -> redis.Redis:
+    """The Redis of this process (its pool survives restarts of the server and is thread-safe)."""
+    return redis.Redis.from_url(settings.REDIS_URL, socket_timeout=5, socket_connect_timeout=2)
+
+
+def remember(kind: str, rows: Mapping[int, Row]) -> None:
+    """Append the newest sample of many subjects ("machine" or "host"), in one round trip."""
+    pipe = store().pipeline(transaction=False)
+    for key, row in rows.items():
+        name = _name(kind, key)
+        pipe.rpush(name, json.dumps(row))
+        pipe.ltrim(name, -_RECENT_ROWS, -1)
+        pipe.expire(name, RECENT)
+    pipe.execute()
+
+
+def recent(kind: str, key: int) -> list[list[float | None]]:
+    """The last quarter of an hour of one subject, oldest first."""
+    return [json.loads(row) for row in _range(kind, key)]
+
+
+def recent_of_many(kind: str, keys: Iterable[int], last: int = 24) -> dict[int, list[list[float | None]]]:
+    """The newest `last` samples of several subjects in one round trip, for sparklines."""
+    wanted = list(keys)
+    pipe = store().pipeline(transaction=False)
+    for key in wanted:
+        pipe.lrange(_name(kind, key), -last, -1)
+    answers = pipe.execute() if wanted else []
+    return {key: [json.loads(row) for row in rows] for key, rows in zip(wanted, answers, strict=True)}
+
+
+def average(rows: Sequence[Row]) -> dict[str, Any]:
+    """Column averages of some samples, as fields of Sample."""
+    fields: dict[str, Any] = {}
+    for index, column in enumerate(COLUMNS[1:], start=1):
+        values = [row[index] for row in rows if row[index] is not None]
+        fields[column] = sum(values) / len(values) if values else None  # type: ignore[arg-type]
+    for column in ("memory_used", "memory_total"):
+        if fields[column] is not None:
+            fields[column] = int(fields[column])
+    return fields
+
+
+def beginning(at: datetime, resolution: Resolution) -> datetime:
+    """When the row that holds `at` begins."""
+    seconds = int(at.timestamp()) // resolution * resolution
+    return datetime.fromtimestamp(seconds, tz=at.tzinfo)
+
+
+def _range(kind: str, key: int) -> list[bytes]:
+    rows = store().lrange(_name(kind, key), 0, -1)
+    return rows  # type: ignore[return-value]
+
+
+def _name(kind: str, key: int) -> str:
+    return f"wv:recent:{kind}:{key}"

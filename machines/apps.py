@@ -1,0 +1,20 @@
+from __future__ import annotations
+
+from django.apps import AppConfig
+
+
+class MachinesConfig(AppConfig):
+    name = "machines"
+
+    def ready(self) -> None:
+        from jobs import kinds
+        from live import audience
+        from machines import access, power
+
+        audience.register("machine", access.visible_ids)
+        for verb in power.VERBS.values():
+            kinds.declare(kinds.Kind(verb.kind, verb.title, verb.icon, quick=verb.name not in ("save", "restore"), cancellable=verb.name == "save"))
+        kinds.declare(
+            kinds.Kind("machines.set_autostart", "Set autostart", "power"),
+            kinds.Kind("machines.try_it", "Make a first machine", "plus"),
+        )

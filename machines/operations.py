@@ -1,0 +1,176 @@
+"""What a worker does with a machine on its host. None of them writes the machine's row: the host's event does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+
+from hosts.connections import connection_to
+from jobs.registry import Fate, Result, operation
+from jobs.work import Cancelled, Wait, Work
+from machines.models import Machine
+from virt import machine as virt_machine
+from virt.connection import Connection
+from virt.errors import GuestSilent, NotFound, VirtError
+from virt.machine import State
+
+SHUTDOWN_PATIENCE = timedelta(minutes=3)
+
+
+def _reach(work: Work) -> tuple[Connection, str]:
+    """The connection to the machine's host, and the machine's uuid."""
+    machine = Machine.objects.select_related("host").get(pk=work.subject_id)
+    return connection_to(machine.host), machine.uuid
+
+
+def _settled_when(*states: State) -> Callable[[Work], Fate]:
+    """Done when the host shows the machine in one of `states`."""
+
+    def look(work: Work) -> Fate:
+        connection, uuid = _reach(work)
+        return Fate.DONE if virt_machine.state(connection, uuid) in states else Fate.NOT_DONE
+
+    return look
+
+
+def _unknowable(work: Work) -> Fate:
+    """A reset or an NMI leaves no trace that could be asked for."""
+    return Fate.NOT_DONE
+
+
+@operation(settle=_settled_when(State.RUNNING))
+def start(work: Work) -> Result:
+    connection, uuid = _reach(work)
+    work.phase("Starting")
+    virt_machine.start(connection, uuid)
+    return None
+
+
+def _shutdown_settled(work: Work) -> Fate:
+    connection, uuid = _reach(work)
+    return Fate.DONE if _is_off(connection, uuid) else Fate.NOT_DONE
+
+
+@operation(settle=_shutdown_settled)
+def shutdown(work: Work) -> Result:
+    """Ask the guest; done when it is off, however long it takes within the patience."""
+    connection, uuid = _reach(work)
+    if not work.resumed:
+        work.phase("Asking the guest to shut down")
+        virt_machine.shutdown(connection, uuid)
+    if _is_off(connection, uuid):
+        return None
+    if work.expired:
+        raise GuestSilent("The guest was asked to shut down and did not within three minutes. Force off is the harder way.")
+    raise Wait("Waiting for the guest to shut down", SHUTDOWN_PATIENCE)
+
+
+@operation(settle=_unknowable)
+def reboot(work: Work) -> Result:
+    connection, uuid = _reach(work)
+    work.phase("Asking the guest to reboot")
+    virt_machine.reboot(connection, uuid)
+    return None
+
+
+@operation(settle=_unknowable)
+def reset(work: Work) -> Result:
+    connection, uuid = _reach(work)
+    work.phase("Resetting")
+    virt_machine.reset(connection, uuid)
+    return None
+
+
+@operation(settle=_shutdown_settled)
+def force_off(work: Work) -> Result:
+    connection, uuid = _reach(work)
+    work.phase("Forcing off")
+    virt_machine.force_off(connection, uuid)
+    return None
+
+
+@operation(settle=_settled_when(State.PAUSED))
+def pause(work: Work) -> Result:
+    connection, uuid = _reach(work)
+    work.phase("Pausing")
+    virt_machine.pause(connection, uuid)
+    return None
+
+
+@operation(settle=_settled_when(State.RUNNING))
+def resume(work: Work) -> Result:
+    connection, uuid = _reach(work)
+    work.phase("Resuming")
+    virt_machine.resume(connection, uuid)
+    return None
+
+
+def _save_settled(work: Work) -> Fate:
+    connection, uuid = _reach(work)
+    seen = virt_machine.read(connection, uuid)
+    if seen is not None and seen.state == State.OFF and seen.has_saved_image:
+        return Fate.DONE
+    return Fate.STILL_RUNNING if virt_machine.has_running_job(connection, uuid) else Fate.NOT_DONE
+
+
+@operation(settle=_save_settled)
+def save(work: Work) -> Result:
+    """Write the memory to the host's disk; the machine runs on if it is cancelled."""
+    connection, uuid = _reach(work)
+    if work.resumed:
+        fate = _save_settled(work)
+        if fate == Fate.STILL_RUNNING:
+            raise Wait("Saving", timedelta(hours=1))
+        if fate == Fate.DONE:
+            return None
+        raise VirtError("The host shows no saved state: saving did not end well.")
+    work.phase("Saving memory to the host's disk")
+    work.on_cancel(lambda: virt_machine.abort_job(connection, uuid))
+    try:
+        virt_machine.save(connection, uuid)
+    except VirtError:
+        if work.cancelled():
+            raise Cancelled from None
+        raise
+    return None
+
+
+@operation(settle=_settled_when(State.RUNNING, State.PAUSED))
+def restore(work: Work) -> Result:
+    connection, uuid = _reach(work)
+    work.phase("Restoring the saved state")
+    virt_machine.restore(connection, uuid)
+    return None
+
+
+@operation(settle=_unknowable)
+def nmi(work: Work) -> Result:
+    connection, uuid = _reach(work)
+    work.phase("Sending an NMI")
+    virt_machine.nmi(connection, uuid)
+    return None
+
+
+def _autostart_settled(work: Work) -> Fate:
+    connection, uuid = _reach(work)
+    seen = virt_machine.read(connection, uuid)
+    return Fate.DONE if seen is not None and seen.autostart == bool(work.params["on"]) else Fate.NOT_DONE
+
+
+@operation(settle=_autostart_settled)
+def set_autostart(work: Work) -> Result:
+    connection, uuid = _reach(work)
+    on = bool(work.params["on"])
+    work.phase("Switching autostart on" if on else "Switching autostart off")
+    virt_machine.set_autostart(connection, uuid, on)
+    return None
+
+
+def _is_off(connection: Connection, uuid: str) -> bool:
+    """Off, or gone: a transient machine vanishes when it stops."""
+    try:
+        return virt_machine.state(connection, uuid) == State.OFF
+    except NotFound:
+        return True
+
+

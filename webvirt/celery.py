@@ -1,0 +1,30 @@
+"""The Celery application: two queues, early acknowledgement (the jobs' own sweep repairs what is lost)."""
+
+from __future__ import annotations
+
+import os
+
+from celery import Celery
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "webvirt.settings")
+
+app = Celery("webvirt")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.conf.update(
+    task_default_queue="quick",
+    task_ignore_result=True,
+    task_acks_late=False,
+    worker_prefetch_multiplier=1,
+    worker_hijack_root_logger=False,
+    worker_send_task_events=False,
+    broker_connection_retry_on_startup=True,
+    # Longer than the longest job: Redis would hand the message out a second time.
+    broker_transport_options={"visibility_timeout": 7 * 24 * 3600, "socket_keepalive": True, "health_check_interval": 15},
+    beat_schedule={
+        "jobs.sweep": {"task": "jobs.sweep", "schedule": 5.0, "options": {"expires": 10}},
+        "jobs.tidy": {"task": "jobs.tidy", "schedule": 3600.0, "options": {"expires": 1800}},
+        "machines.tidy": {"task": "machines.tidy", "schedule": 900.0, "options": {"expires": 600}},
+        "accounts.tidy": {"task": "accounts.tidy", "schedule": 3600.0, "options": {"expires": 1800}},
+    },
+)
+app.autodiscover_tasks(["jobs", "hosts", "machines", "accounts"])

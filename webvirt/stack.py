@@ -1,0 +1,150 @@
+"""The processes of WebVirt on one machine: what each of them is, in the order in which they start.
+
+All but Redis are forks of one process that has loaded the code once (`preload`): what they have in common stays shared in memory, and one that died is
+back in a fraction of a second. Nothing is opened before the fork: no database, no Redis, no libvirt, no thread.
+"""
+
+from __future__ import annotations
+
+import gc
+import http.client
+import importlib
+import os
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from webvirt import redis_server
+from webvirt.supervisor import Child, die_with_parent
+
+# Slots of the two worker pools: quick work (power, tests of a connection), and work that takes minutes to hours.
+QUICK_SLOTS = 3
+LONG_SLOTS = 2
+_STOP_FIRST, _STOP_NEXT, _STOP_LAST = range(3)
+# What all of them, or the ones that fork again, would otherwise load each for themselves.
+_SHARED_MODULES = (
+    "webvirt.asgi",
+    "webvirt.urls",
+    "celery.apps.worker",
+    "celery.apps.beat",
+    "celery.bin.worker",
+    "celery.bin.beat",
+    "celery.concurrency.prefork",
+    "celery.worker.consumer",
+    "kombu.transport.redis",
+    "redis.asyncio",
+    "uvicorn.lifespan.on",
+    "uvicorn.loops.uvloop",
+    "uvicorn.protocols.http.httptools_impl",
+    "uvicorn.protocols.websockets.websockets_sansio_impl",
+)
+
+
+@dataclass(frozen=True)
+class Redis:
+    """A Redis to start."""
+
+    binary: str
+    socket: Path
+
+
+def children(*, listener: socket.socket, redis: Redis | None, find_hypervisor: Callable[[], None], announce: tuple[str, ...]) -> list[Child]:
+    """Every process, in starting order. The page is served before the others load: a person should not wait for a worker."""
+    found = [
+        Child("web", lambda: _web(listener), _STOP_FIRST, 8, ready=lambda: _serves(listener), announce=announce),
+        Child("watcher", _without(listener, _watcher), _STOP_NEXT, 8),
+        Child("quick", _without(listener, lambda: _worker("quick", QUICK_SLOTS)), _STOP_NEXT, 10),
+        Child("long", _without(listener, lambda: _worker("long", LONG_SLOTS)), _STOP_NEXT, 10),
+        Child("beat", _without(listener, _beat), _STOP_FIRST, 5),
+        Child("machine", _without(listener, find_hypervisor), _STOP_FIRST, 2, once=True),
+    ]
+    if redis is not None:
+        found.insert(0, Child("redis", lambda: redis_server.become_server(redis.binary, redis.socket), _STOP_LAST, 5, ready=lambda: redis_server.answers(redis.socket)))
+    return found
+
+
+def preload() -> None:
+    """Loads what the children share and takes it out of the garbage collector's sight, which would otherwise touch, and so copy, every page."""
+    from django.urls import get_resolver
+
+    for name in _SHARED_MODULES:
+        importlib.import_module(name)
+    get_resolver().url_patterns  # noqa: B018  (reading it imports every view)
+    from webvirt.celery import app
+
+    app.loader.import_default_modules()
+    app.finalize()
+    gc.collect()
+    gc.freeze()
+
+
+def _web(listener: socket.socket) -> None:
+    import uvicorn
+
+    settings = uvicorn.Config(
+        "webvirt.asgi:application",
+        loop="uvloop",
+        http="httptools",
+        ws="websockets-sansio",
+        # A buffer for compression costs each open page 300 kB, to save bytes on messages of a hundred.
+        ws_per_message_deflate=False,
+        ws_max_size=65536,
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        timeout_graceful_shutdown=4,
+    )
+    uvicorn.Server(settings).run(sockets=[listener])
+
+
+def _worker(queue: str, slots: int) -> None:
+    from celery.signals import worker_process_init
+
+    from webvirt.celery import app
+
+    master = os.getpid()
+    worker_process_init.connect(lambda **_: die_with_parent(master), weak=False)
+    arguments = ["--queues", queue, "--hostname", f"{queue}@%h", "--concurrency", str(slots), "--pool", "prefork", "--loglevel", "INFO"]
+    app.worker_main(["worker", *arguments, "--without-gossip", "--without-mingle", "--without-heartbeat"])
+
+
+def _beat() -> None:
+    from webvirt.celery import app
+
+    # In memory: every schedule of ours is "each n seconds", so there is nothing worth a file that a kill could damage.
+    app.start(["beat", "--scheduler", "celery.beat:Scheduler", "--loglevel", "WARNING"])
+
+
+def _watcher() -> None:
+    from django.core.management import call_command
+
+    call_command("watcher")
+
+
+def _serves(listener: socket.socket) -> bool:
+    """Whether the web process answers; the socket queues us until it accepts."""
+    family = listener.family
+    host, port = listener.getsockname()[:2]
+    if host in ("0.0.0.0", "::"):
+        host = "127.0.0.1" if family == socket.AF_INET else "::1"
+    connection = http.client.HTTPConnection(host, port, timeout=2)
+    try:
+        connection.request("GET", "/healthz", headers={"Host": "localhost"})
+        return connection.getresponse().status == 200
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def _without(listener: socket.socket, run: Callable[[], None]) -> Callable[[], None]:
+    """Only the web process holds the port: no other may keep it taken."""
+
+    def closed_first() -> None:
+        listener.close()
+        run()
+
+    return closed_first

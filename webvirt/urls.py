@@ -1,0 +1,20 @@
+"""The URL table; each app's name is its prefix."""
+
+from __future__ import annotations
+
+from django.urls import include, path
+
+from webvirt import health
+from webvirt.api import api
+
+urlpatterns = [
+    path("healthz", health.healthz, name="healthz"),
+    path("readyz", health.readyz, name="readyz"),
+    path("api/v1/", api.urls),
+    path("account/", include("accounts.urls")),
+    path("people/", include("accounts.people_urls")),
+    path("jobs/", include("jobs.urls")),
+    path("hosts/", include("hosts.urls")),
+    path("machines/", include("machines.urls")),
+    path("", include("webvirt.pages")),
+]
