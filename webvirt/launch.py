@@ -58,7 +58,9 @@ def is_loopback(bind: str) -> bool:
 
 
 def listen(bind: str, port: int) -> socket.socket:
-    """The listening socket, made before anything else starts: a taken port is said at once, and while the web process restarts, browsers wait instead of failing.
+    """The listening socket, made before anything else starts.
+
+    So a taken port is said at once, and while the web process restarts, browsers wait instead of failing.
 
     Raises:
         OSError: the name is unknown, the address is not ours, the port is taken or privileged.
@@ -75,11 +77,17 @@ def listen(bind: str, port: int) -> socket.socket:
     return listener
 
 
-def address_of(listener: socket.socket) -> str:
-    """The address for a browser on this machine, such as `http://127.0.0.1:8000`."""
+def reachable(listener: socket.socket) -> tuple[str, int]:
+    """Host and port at which this machine itself reaches the socket."""
     host, port = listener.getsockname()[:2]
     if _is_every_address(host):
         host = "127.0.0.1" if listener.family == socket.AF_INET else "::1"
+    return host, port
+
+
+def address_of(listener: socket.socket) -> str:
+    """The address for a browser on this machine, such as `http://127.0.0.1:8000`."""
+    host, port = reachable(listener)
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 

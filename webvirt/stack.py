@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from webvirt import redis_server
+from webvirt import launch, redis_server
 from webvirt.supervisor import Child, die_with_parent
 
 # Slots of the two worker pools: quick work (power, tests of a connection), and work that takes minutes to hours.
@@ -49,19 +49,18 @@ class Redis:
     socket: Path
 
 
-def children(*, listener: socket.socket, redis: Redis | None, find_hypervisor: Callable[[], None], announce: tuple[str, ...]) -> list[Child]:
+def children(*, listener: socket.socket, redis: Redis | None, announce: tuple[str, ...]) -> list[Child]:
     """Every process, in starting order. The page is served before the others load: a person should not wait for a worker."""
-    found = [
+    first = [_redis(redis)] if redis else []
+    return [
+        *first,
         Child("web", lambda: _web(listener), _STOP_FIRST, 8, ready=lambda: _serves(listener), announce=announce),
         Child("watcher", _without(listener, _watcher), _STOP_NEXT, 8),
         Child("quick", _without(listener, lambda: _worker("quick", QUICK_SLOTS)), _STOP_NEXT, 10),
         Child("long", _without(listener, lambda: _worker("long", LONG_SLOTS)), _STOP_NEXT, 10),
         Child("beat", _without(listener, _beat), _STOP_FIRST, 5),
-        Child("machine", _without(listener, find_hypervisor), _STOP_FIRST, 2, once=True),
+        Child("machine", _without(listener, _find_hypervisor), _STOP_FIRST, 2, once=True),
     ]
-    if redis is not None:
-        found.insert(0, Child("redis", lambda: redis_server.become_server(redis.binary, redis.socket), _STOP_LAST, 5, ready=lambda: redis_server.answers(redis.socket)))
-    return found
 
 
 def preload() -> None:
@@ -77,6 +76,16 @@ def preload() -> None:
     app.finalize()
     gc.collect()
     gc.freeze()
+
+
+def _redis(redis: Redis) -> Child:
+    return Child(
+        "redis",
+        lambda: redis_server.become_server(redis.binary, redis.socket),
+        _STOP_LAST,
+        5,
+        ready=lambda: redis_server.answers(redis.socket),
+    )
 
 
 def _web(listener: socket.socket) -> None:
@@ -124,16 +133,19 @@ def _watcher() -> None:
     call_command("watcher")
 
 
+def _find_hypervisor() -> None:
+    from webvirt.hypervisor import connect_this_machine
+
+    connect_this_machine()
+
+
 def _serves(listener: socket.socket) -> bool:
     """Whether the web process answers; the socket queues us until it accepts."""
-    family = listener.family
-    host, port = listener.getsockname()[:2]
-    if host in ("0.0.0.0", "::"):
-        host = "127.0.0.1" if family == socket.AF_INET else "::1"
-    connection = http.client.HTTPConnection(host, port, timeout=2)
+    connection = http.client.HTTPConnection(*launch.reachable(listener), timeout=2)
     try:
-        connection.request("GET", "/healthz", headers={"Host": "localhost"})
-        return connection.getresponse().status == 200
+        connection.request("GET", "/healthz")
+        # 400 where ALLOWED_HOSTS leaves out this machine's own name: an answer too.
+        return connection.getresponse().status < 500
     except (OSError, http.client.HTTPException):
         return False
     finally:
