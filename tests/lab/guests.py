@@ -1,0 +1,118 @@
+"""The domains that tests define: a tiny real Linux guest, and a machine that has nothing but its firmware."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import subprocess
+import uuid as uuids
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+
+from lxml import etree
+from lxml.builder import E
+
+BUILDER = Path(__file__).with_name("guest.sh")
+
+
+def cache_directory() -> Path:
+    """Where built things outlive a run: ``$XDG_CACHE_HOME/webvirt-tests``."""
+    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    directory = base / "webvirt-tests"
+    directory.mkdir(parents=True, exist_ok=True)
+    return directory
+
+
+@dataclass(frozen=True)
+class Image:
+    """A kernel and an initial RAM disk that boot without any disk."""
+
+    kernel: Path
+    initrd: Path
+
+
+def build_image() -> Image:
+    """The guest that ``guest.sh`` describes, built at its first use and again when the script changes (about 5 s)."""
+    directory = cache_directory() / f"guest-{sha256(BUILDER.read_bytes()).hexdigest()[:12]}"
+    with (cache_directory() / "guest.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not directory.exists():
+            draft = directory.with_suffix(".draft")
+            shutil.rmtree(draft, ignore_errors=True)
+            subprocess.run([BUILDER, draft], check=True, timeout=300)
+            draft.rename(directory)
+    return Image(kernel=directory / "vmlinuz", initrd=directory / "initrd.gz")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What a test may want different about a machine. Everything else is the same for all."""
+
+    name: str
+    uuid: str = field(default_factory=lambda: str(uuids.uuid4()))
+    memory_mib: int = 160
+    vcpus: int = 1
+    title: str = ""
+    image: Image | None = None
+    """None: firmware alone, which starts in a moment and draws on its screen for ever."""
+    words: str = ""
+    """More words for the kernel's command line: ``dirty``, ``deaf`` (guest.sh says what they do)."""
+    disk: Path | None = None
+    """A qcow2 file as the virtio disk vda."""
+    network: str = "default"
+
+
+def domain_xml(recipe: Recipe) -> str:
+    """The domain of a recipe. ``type='qemu'``: under nested KVM a Linux guest crawls or crashes, emulation always works."""
+    root = E.domain(
+        E.name(recipe.name),
+        E.uuid(recipe.uuid),
+        E.memory(str(recipe.memory_mib), unit="MiB"),
+        E.vcpu(str(recipe.vcpus)),
+        _boot(recipe),
+        E.features(E.acpi()),
+        E.on_poweroff("destroy"),
+        E.on_reboot("restart"),
+        E.on_crash("destroy"),
+        _devices(recipe),
+        type="qemu",
+    )
+    if recipe.title:
+        root.insert(2, E.title(recipe.title))
+    return etree.tostring(root, encoding="unicode", pretty_print=True)
+
+
+def _boot(recipe: Recipe) -> etree._Element:
+    boot = E.os(E.type("hvm", arch="x86_64", machine="pc"))
+    if recipe.image is not None:
+        boot.append(E.kernel(str(recipe.image.kernel)))
+        boot.append(E.initrd(str(recipe.image.initrd)))
+        boot.append(E.cmdline(f"console=ttyS0 quiet {recipe.words}".strip()))
+    return boot
+
+
+def _devices(recipe: Recipe) -> etree._Element:
+    devices = E.devices(
+        E.interface(E.source(network=recipe.network), E.model(type="virtio"), type="network"),
+        E.serial(E.target(port="0"), type="pty"),
+        E.console(E.target(type="serial", port="0"), type="pty"),
+        E.channel(E.target(type="virtio", name="org.qemu.guest_agent.0"), type="unix"),
+        # No path: libvirt chooses one of its own, and the live definition tells it.
+        E.graphics(E.listen(type="socket"), type="vnc"),
+        E.video(E.model(type="vga")),
+        E.memballoon(E.stats(period="5"), model="virtio"),
+    )
+    if recipe.disk is not None:
+        devices.insert(
+            0,
+            E.disk(
+                E.driver(name="qemu", type="qcow2"),
+                E.source(file=str(recipe.disk)),
+                E.target(dev="vda", bus="virtio"),
+                type="file",
+                device="disk",
+            ),
+        )
+    return devices
