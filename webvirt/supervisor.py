@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import ctypes
 import enum
+import io
 import logging
 import os
 import selectors
@@ -34,6 +35,7 @@ _READY_POLL_SECONDS = 0.02
 _COLOURS = (36, 32, 33, 35, 34, 31, 96, 92)
 _READ_BYTES = 65536
 _PR_SET_PDEATHSIG = 1
+_PR_SET_NAME = 15
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,9 @@ class Supervisor:
 
     def run(self) -> int:
         """The exit status: 0 after an orderly stop, 1 when a child had to be killed."""
+        # Before the forks: the children inherit it, and a stream that was a file cannot be changed once it is a pipe.
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(line_buffering=True, errors="backslashreplace")
         with self._listening_to_signals(), self._selector:
             while not self._signals:
                 self._start_what_is_due()
@@ -207,7 +212,7 @@ class _Running:
         supervisor = os.getpid()
         pid = os.fork()
         if pid == 0:
-            _become(self.child.run, writer, [self.pipe, *close], supervisor)
+            _become(self.child, writer, [self.pipe, *close], supervisor)
         os.close(writer)
         # Both sides set the group, so that it stands whoever runs first.
         with suppress(ProcessLookupError, PermissionError):
@@ -318,7 +323,12 @@ def die_with_parent(parent: int) -> None:
         os._exit(1)
 
 
-def _become(run: Callable[[], None], output: int, close: list[int], supervisor: int) -> None:
+def _show_name(name: str) -> None:
+    """What `ps` and `top` call this process, such as webvirt-watcher: they are all forks of one command line. The kernel keeps 15 characters."""
+    ctypes.CDLL(None).prctl(_PR_SET_NAME, f"webvirt-{name}".encode(), 0, 0, 0)
+
+
+def _become(child: Child, output: int, close: list[int], supervisor: int) -> None:
     """The forked process's whole life; never returns."""
     status = 1
     try:
@@ -328,7 +338,8 @@ def _become(run: Callable[[], None], output: int, close: list[int], supervisor: 
         for descriptor in close:
             os.close(descriptor)
         _redirect(output)
-        run()
+        _show_name(child.name)
+        child.run()
         status = 0
     except SystemExit as request:
         status = request.code if isinstance(request.code, int) else int(request.code is not None)
@@ -351,16 +362,13 @@ def _fresh_signals() -> None:
 
 
 def _redirect(output: int) -> None:
-    """Input from nowhere; output and errors into the supervisor's pipe, line by line."""
+    """Input from nowhere; output and errors into the supervisor's pipe."""
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     os.dup2(output, 1)
     os.dup2(output, 2)
     os.close(nothing)
     os.close(output)
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(line_buffering=True, errors="backslashreplace")
 
 
 def _endless_colours() -> Iterator[int]:
