@@ -22,7 +22,7 @@ def wait_until(what: str, probe: Callable[[], T], *, seconds: float = 10.0, ever
             answer, problem = probe(), None
             if answer:
                 return answer
-        except Exception as error:  # noqa: BLE001 - whatever it is, there is time to try again
+        except Exception as error:
             problem = error
         if time.monotonic() > end:
             raise AssertionError(f"not within {seconds:g} s: {what} (last answer: {problem or answer!r})") from problem

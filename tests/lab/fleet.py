@@ -113,9 +113,7 @@ class FleetHost:
     def restart(self) -> None:
         """Start the daemon again, as empty as a new one."""
         self._keeper = None
-        subprocess.run(
-            [SCRIPT, "up", str(self.number)], env={**os.environ, "FLEET_DIR": str(self.directory.parent)}, check=True, timeout=60
-        )
+        subprocess.run([SCRIPT, "up", str(self.number)], env={**os.environ, "FLEET_DIR": str(self.directory.parent)}, check=True, timeout=60)
 
 
 def _sweep(connection: Any) -> None:

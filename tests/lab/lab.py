@@ -68,9 +68,7 @@ class Lab:
 
     def script(self, *arguments: str) -> str:
         """Run ``lab.sh`` for this lab; its output. ``AssertionError`` with its words when it fails."""
-        done = subprocess.run(
-            [SCRIPT, *arguments], env=self._environment(), capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=120
-        )
+        done = subprocess.run([SCRIPT, *arguments], env=self._environment(), capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=120)
         assert done.returncode == 0, f"lab.sh {' '.join(arguments)}: {done.stderr or done.stdout}"
         return done.stdout
 
@@ -299,7 +297,7 @@ class Guest:
 
 def _take_slot() -> tuple[int, TextIO]:
     for slot in SLOTS:
-        lock = Path(tempfile.gettempdir(), f"webvirt-lab-{slot}.lock").open("w")
+        lock = Path(tempfile.gettempdir(), f"webvirt-lab-{slot}.lock").open("w")  # noqa: SIM115  (open, and so locked, for as long as the lab lives)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
