@@ -137,6 +137,28 @@ class HostSecret(models.Model):
         return {name: secrets.unseal(sealed) for name, sealed in host.secrets.values_list("name", "sealed")}
 
 
+class HostTest(models.Model):
+    """A connection test as far as it has come; written by the job `hosts.test`, kept for the page."""
+
+    host = models.ForeignKey(Host, on_delete=models.CASCADE, related_name="tests")
+    job_id = models.BigIntegerField(default=0)
+    started_at = models.DateTimeField(default=timezone.now)
+    finished_at = models.DateTimeField(null=True)
+    passed = models.BooleanField(null=True)  # null: not known yet, or never to be known (its worker died)
+    steps = models.JSONField(default=list)  # [virt.probe.Step as dict]
+
+    class Meta:
+        ordering: ClassVar = ["-id"]
+
+
+class RemovedLocal(models.Model):
+    """A person removed this machine's own hypervisor: the next start does not bring it back (hosts/setup.py)."""
+
+    kind = models.CharField(max_length=8, choices=Kind.choices, unique=True)
+    at = models.DateTimeField(default=timezone.now)
+    actor = models.CharField(max_length=150, blank=True)
+
+
 class PortalKey(models.Model):
     """The portal's own ed25519 key for SSH hosts, made at first start; one row. The private half is sealed."""
 

@@ -128,4 +128,28 @@ class Migration(migrations.Migration):
                 'constraints': [models.UniqueConstraint(fields=('host', 'name'), name='one_secret_per_name')],
             },
         ),
+        migrations.CreateModel(
+            name='RemovedLocal',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('kind', models.CharField(choices=[('local', 'This machine (system)'), ('session', 'This machine (session)'), ('socket', 'Unix socket'), ('ssh', 'SSH'), ('tls', 'TLS'), ('tcp', 'TCP with SASL'), ('test', "libvirt's test driver")], max_length=8, unique=True)),
+                ('at', models.DateTimeField(default=django.utils.timezone.now)),
+                ('actor', models.CharField(blank=True, max_length=150)),
+            ],
+        ),
+        migrations.CreateModel(
+            name='HostTest',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('job_id', models.BigIntegerField(default=0)),
+                ('started_at', models.DateTimeField(default=django.utils.timezone.now)),
+                ('finished_at', models.DateTimeField(null=True)),
+                ('passed', models.BooleanField(null=True)),
+                ('steps', models.JSONField(default=list)),
+                ('host', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='tests', to='hosts.host')),
+            ],
+            options={
+                'ordering': ['-id'],
+            },
+        ),
     ]
