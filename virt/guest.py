@@ -1,0 +1,104 @@
+"""What only the guest, or the network it is on, can tell: its addresses, its operating system.
+
+All of it is text that a guest chose: data, never to be trusted.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, TypeVar
+
+import libvirt
+
+from virt.connection import Connection
+from virt.errors import GuestSilent, Unsupported, WrongState
+from virt.translation import translate
+
+_Told = TypeVar("_Told")
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """An IP address of a machine; `mac` in lower case, "" where the agent tells none."""
+
+    ip: str
+    prefix: int
+    mac: str
+    source: Literal["agent", "lease"]
+
+
+@dataclass(frozen=True, slots=True)
+class Guest:
+    """What the guest agent says; "" for what it does not."""
+
+    os_id: str
+    os_name: str
+    os_version: str
+    kernel: str
+    hostname: str
+    timezone: str
+
+
+def addresses(connection: Connection, uuid: str, *, agent: bool = True) -> list[Address]:
+    """A running machine's addresses: what its agent says, then leases of the host's networks that it left out.
+
+    Loopback is left out, link-local comes last. `agent=False` does not ask the guest (which may take seconds when it
+    hangs). [] when nobody knows any, or the machine does not run; raises NotFound.
+    """
+    with translate():
+        domain = connection.raw.lookupByUUIDString(uuid)
+    found: dict[str, Address] = {}
+    if agent:
+        _ask(domain, libvirt.VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_AGENT, "agent", found)
+    _ask(domain, libvirt.VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_LEASE, "lease", found)
+    return sorted(found.values(), key=lambda address: ipaddress.ip_address(address.ip).is_link_local)
+
+
+def guest(connection: Connection, uuid: str) -> Guest | None:
+    """What the guest says of itself; None without an answering agent or on a machine that does not run."""
+    kinds = libvirt.VIR_DOMAIN_GUEST_INFO_OS | libvirt.VIR_DOMAIN_GUEST_INFO_HOSTNAME | libvirt.VIR_DOMAIN_GUEST_INFO_TIMEZONE
+    with translate():
+        domain = connection.raw.lookupByUUIDString(uuid)
+    told = _quietly(lambda: domain.guestInfo(kinds, 0))
+    if not told:
+        return None
+
+    def word(name: str) -> str:
+        return str(told.get(name, ""))[:200]
+
+    return Guest(
+        os_id=word("os.id"),
+        os_name=word("os.pretty-name") or word("os.name"),
+        os_version=word("os.version-id"),
+        kernel=word("os.kernel-release"),
+        hostname=word("hostname"),
+        timezone=word("timezone.name"),
+    )
+
+
+def _ask(domain: libvirt.virDomain, source: int, word: Literal["agent", "lease"], found: dict[str, Address]) -> None:
+    interfaces = _quietly(lambda: domain.interfaceAddresses(source, 0)) or {}
+    for interface in interfaces.values():
+        for given in interface.get("addrs") or ():
+            address = _address(str(given["addr"]), int(given["prefix"]), interface.get("hwaddr") or "", word)
+            if address:
+                found.setdefault(address.ip, address)
+
+
+def _address(text: str, prefix: int, mac: str, source: Literal["agent", "lease"]) -> Address | None:
+    try:
+        ip = ipaddress.ip_address(text)
+    except ValueError:
+        return None
+    return None if ip.is_loopback else Address(str(ip), prefix, mac.lower(), source)
+
+
+def _quietly(ask: Callable[[], _Told]) -> _Told | None:
+    """The answer, or None where there is nobody to answer. A broken connection still raises."""
+    try:
+        with translate():
+            return ask()
+    except (GuestSilent, Unsupported, WrongState):
+        return None
