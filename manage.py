@@ -8,6 +8,9 @@ import sys
 
 
 def main() -> None:
+    from webvirt.launch import adopt
+
+    adopt(sys.argv)  # `up`'s options become variables before the settings read them
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "webvirt.settings")
     from django.core.management import execute_from_command_line
 

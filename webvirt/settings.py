@@ -77,8 +77,9 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "webvirt.frame.frame",
             ],
-            "builtins": ["django.templatetags.static", "live.templatetags.wv"],
+            "builtins": ["django.templatetags.static", "django.templatetags.i18n", "live.templatetags.wv"],
         },
     }
 ]
@@ -156,7 +157,7 @@ def _static_version() -> str:
 STATIC_VERSION = "dev" if DEBUG else _static_version()
 STATIC_URL = f"/static/{STATIC_VERSION}/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
-STATIC_ROOT = DATA_DIR / "static" / STATIC_VERSION
+STATIC_ROOT = Path(os.environ.get("WEBVIRT_STATIC_ROOT") or DATA_DIR / "static") / STATIC_VERSION
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedStaticFilesStorage"},
