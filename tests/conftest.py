@@ -1,4 +1,4 @@
-"""What tests of every room share: the lab of real hosts, the fleet of test daemons, the tiny guest."""
+"""What tests of every room share: the lab of real hosts, the fleet of test daemons, the tiny guest, the real stack, a browser on it."""
 
 from __future__ import annotations
 
@@ -6,12 +6,16 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
 
+from tests.browser import kit
 from tests.lab.fleet import Fleet
 from tests.lab.guests import Image, build_image
 from tests.lab.lab import Lab
+from tests.stack import Stack
 
 
 @pytest.fixture(scope="session")
@@ -50,6 +54,51 @@ def fleet(namespaces: None) -> Iterator[Callable[[int], Fleet]]:
     yield start
     for each in fleets:
         each.down()
+
+
+@pytest.fixture(scope="session")
+def stack() -> Iterator[Stack]:
+    """The real stack, shared by all tests that leave it whole. A module that kills its processes overrides this with a stack of its own."""
+    stack = Stack.start()
+    yield stack
+    stack.stop()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Chromium. Not longer than a module: while it lives, this thread has a running event loop, and asynchronous tests could not have theirs."""
+    with sync_playwright() as playwright:
+        browser = kit.launch(playwright)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def new_tab(browser: Browser, stack: Stack) -> Iterator[Callable[..., kit.Tab]]:
+    """``new_tab()``: a signed-in tab of the administrator's; takes the options of a Playwright context. What went wrong in it fails the test."""
+    if stack.browser_state is None:
+        stack.browser_state = kit.sign_in(browser, stack, stack.administrator)
+    tabs: list[kit.Tab] = []
+
+    def open_tab(**options: Any) -> kit.Tab:
+        tabs.append(kit.Tab(browser, stack, stack.browser_state, **options))
+        return tabs[-1]
+
+    yield open_tab
+    for each in tabs:
+        each.close()
+
+
+@pytest.fixture
+def tab(new_tab: Callable[..., kit.Tab]) -> kit.Tab:
+    """One signed-in tab on a desktop's screen."""
+    return new_tab()
+
+
+@pytest.fixture
+def page(tab: kit.Tab) -> Page:
+    """The Playwright page of ``tab``."""
+    return tab.page
 
 
 def _no_namespaces() -> str:

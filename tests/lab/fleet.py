@@ -14,6 +14,7 @@ from typing import Any
 
 import libvirt
 
+from tests import processes
 from tests.waiting import wait_until
 
 SCRIPT = Path(__file__).with_name("fleet.sh")
@@ -108,7 +109,7 @@ class FleetHost:
         """End the daemon, and its machines with it: the test driver keeps them in memory."""
         pid, self._keeper = self.pid, None
         os.kill(pid, signal.SIGKILL)
-        wait_until(f"{self.name} is gone", lambda: not _runs(pid))
+        wait_until(f"{self.name} is gone", lambda: not processes.lives(pid))
 
     def restart(self) -> None:
         """Start the daemon again, as empty as a new one."""
@@ -121,13 +122,6 @@ def _sweep(connection: Any) -> None:
         if domain.isActive():
             domain.destroy()
         domain.undefine()
-
-
-def _runs(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
 
 
 def _test_domain(name: str) -> str:

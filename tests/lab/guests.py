@@ -12,7 +12,6 @@ from hashlib import sha256
 from pathlib import Path
 
 from lxml import etree
-from lxml.builder import E
 
 BUILDER = Path(__file__).with_name("guest.sh")
 
@@ -66,53 +65,66 @@ class Recipe:
 
 def domain_xml(recipe: Recipe) -> str:
     """The domain of a recipe. ``type='qemu'``: under nested KVM a Linux guest crawls or crashes, emulation always works."""
-    root = E.domain(
-        E.name(recipe.name),
-        E.uuid(recipe.uuid),
-        E.memory(str(recipe.memory_mib), unit="MiB"),
-        E.vcpu(str(recipe.vcpus)),
+    root = _element(
+        "domain",
+        _element("name", recipe.name),
+        _element("uuid", recipe.uuid),
+        _element("memory", str(recipe.memory_mib), unit="MiB"),
+        _element("vcpu", str(recipe.vcpus)),
         _boot(recipe),
-        E.features(E.acpi()),
-        E.on_poweroff("destroy"),
-        E.on_reboot("restart"),
-        E.on_crash("destroy"),
+        _element("features", _element("acpi")),
+        _element("on_poweroff", "destroy"),
+        _element("on_reboot", "restart"),
+        _element("on_crash", "destroy"),
         _devices(recipe),
         type="qemu",
     )
     if recipe.title:
-        root.insert(2, E.title(recipe.title))
+        root.insert(2, _element("title", recipe.title))
     return etree.tostring(root, encoding="unicode", pretty_print=True)
 
 
 def _boot(recipe: Recipe) -> etree._Element:
-    boot = E.os(E.type("hvm", arch="x86_64", machine="pc"))
+    boot = _element("os", _element("type", "hvm", arch="x86_64", machine="pc"))
     if recipe.image is not None:
-        boot.append(E.kernel(str(recipe.image.kernel)))
-        boot.append(E.initrd(str(recipe.image.initrd)))
-        boot.append(E.cmdline(f"console=ttyS0 quiet {recipe.words}".strip()))
+        boot.append(_element("kernel", str(recipe.image.kernel)))
+        boot.append(_element("initrd", str(recipe.image.initrd)))
+        boot.append(_element("cmdline", f"console=ttyS0 quiet {recipe.words}".strip()))
     return boot
 
 
 def _devices(recipe: Recipe) -> etree._Element:
-    devices = E.devices(
-        E.interface(E.source(network=recipe.network), E.model(type="virtio"), type="network"),
-        E.serial(E.target(port="0"), type="pty"),
-        E.console(E.target(type="serial", port="0"), type="pty"),
-        E.channel(E.target(type="virtio", name="org.qemu.guest_agent.0"), type="unix"),
+    devices = _element(
+        "devices",
+        _element("interface", _element("source", network=recipe.network), _element("model", type="virtio"), type="network"),
+        _element("serial", _element("target", port="0"), type="pty"),
+        _element("console", _element("target", type="serial", port="0"), type="pty"),
+        _element("channel", _element("target", type="virtio", name="org.qemu.guest_agent.0"), type="unix"),
         # No path: libvirt chooses one of its own, and the live definition tells it.
-        E.graphics(E.listen(type="socket"), type="vnc"),
-        E.video(E.model(type="vga")),
-        E.memballoon(E.stats(period="5"), model="virtio"),
+        _element("graphics", _element("listen", type="socket"), type="vnc"),
+        _element("video", _element("model", type="vga")),
+        _element("memballoon", _element("stats", period="5"), model="virtio"),
     )
     if recipe.disk is not None:
         devices.insert(
             0,
-            E.disk(
-                E.driver(name="qemu", type="qcow2"),
-                E.source(file=str(recipe.disk)),
-                E.target(dev="vda", bus="virtio"),
+            _element(
+                "disk",
+                _element("driver", name="qemu", type="qcow2"),
+                _element("source", file=str(recipe.disk)),
+                _element("target", dev="vda", bus="virtio"),
                 type="file",
                 device="disk",
             ),
         )
     return devices
+
+
+def _element(tag: str, *children: str | etree._Element, **attributes: str) -> etree._Element:
+    element = etree.Element(tag, attributes)
+    for child in children:
+        if isinstance(child, str):
+            element.text = child
+        else:
+            element.append(child)
+    return element
