@@ -27,15 +27,15 @@ _ACTIVE = frozenset({"running", "paused", "shutting_down", "suspended", "crashed
 VERBS = {
     verb.name: verb
     for verb in (
-        Verb("start", "Start", "play", frozenset({"off", "crashed"}), "It is on already."),
+        Verb("start", "Start", "player-play", frozenset({"off", "crashed"}), "It is on already."),
         Verb("shutdown", "Shut down", "power", _ON, "It is not running."),
-        Verb("reboot", "Reboot", "refresh", _ON, "It is not running."),
-        Verb("pause", "Pause", "pause", _ON, "It is not running."),
-        Verb("resume", "Resume", "play", frozenset({"paused", "suspended"}), "It is not paused."),
+        Verb("reboot", "Reboot", "rotate-clockwise", _ON, "It is not running."),
+        Verb("pause", "Pause", "player-pause", _ON, "It is not running."),
+        Verb("resume", "Resume", "player-play", frozenset({"paused", "suspended"}), "It is not paused."),
         Verb("save", "Save state", "moon", frozenset({"running", "paused"}), "It is not running."),
-        Verb("restore", "Restore", "play", frozenset({"off"}), "It has no saved state."),
-        Verb("reset", "Reset", "bolt", frozenset({"running", "paused", "crashed"}), "It is not running.", "Like the reset button: unsaved work in the guest is lost."),
-        Verb("force-off", "Force off", "power", _ACTIVE, "It is off already.", "Like pulling the plug: unsaved work in the guest is lost, and its disks may need a check."),
+        Verb("restore", "Restore", "player-play", frozenset({"off"}), "It has no saved state."),
+        Verb("reset", "Reset", "refresh", frozenset({"running", "paused", "crashed"}), "It is not running.", "Like the reset button: unsaved work in the guest is lost."),
+        Verb("force-off", "Force off", "plug-off", _ACTIVE, "It is off already.", "Like pulling the plug: unsaved work in the guest is lost, and its disks may need a check."),
         Verb("nmi", "Send NMI", "bolt", _ON, "It is not running.", "Most systems stop with a crash dump."),
     )
 }

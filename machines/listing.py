@@ -1,0 +1,264 @@
+"""The machine list: which machines, in which order, on which page; the URL says it all. Rows are in machines/rows.py."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+from urllib.parse import urlencode
+
+from django.db.models import Count, F, QuerySet
+from django.db.models.expressions import OrderBy
+from django.http import QueryDict
+from django.urls import reverse
+from django.utils.translation import gettext_lazy as _
+
+from accounts.models import User
+from hosts.models import State as HostState
+from machines import access, filters
+from machines.filters import Term
+from machines.models import Machine, State
+from machines.rows import Row, rows_of
+
+SIZES = (50, 100, 200)
+_LAST_PAGE = 100_000
+
+
+@dataclass(frozen=True)
+class Column:
+    """`order`: what sorting by it compares, () where there is no order; `first`: the direction of the first click."""
+
+    name: str
+    title: Any
+    order: tuple[str, ...] = ()
+    number: bool = False
+    usual: bool = True
+    first: str = ""
+
+
+COLUMNS = {
+    column.name: column
+    for column in (
+        Column("host", _("Host"), ("host__name",)),
+        Column("cpu", _("CPU"), ("cpu_percent",), first="-"),
+        Column("mem", _("Memory"), ("memory_used_bytes",), first="-"),
+        Column("disk", _("Disk"), ("disk_bps",), number=True, first="-"),
+        Column("net", _("Net"), ("net_bps",), number=True, first="-"),
+        Column("ip", _("IP")),
+        Column("os", _("OS"), ("os_name", "os_id")),
+        Column("up", _("Uptime"), ("started_at",), number=True),
+        Column("vcpus", _("vCPU"), ("vcpus",), number=True, usual=False, first="-"),
+        Column("autostart", _("Autostart"), ("autostart",), usual=False, first="-"),
+        Column("uuid", _("UUID"), ("uuid",), usual=False),
+    )
+}
+_ALWAYS = {"state": Column("state", _("State"), ("state",)), "name": Column("name", _("Name"), ("name",))}
+USUAL = tuple(column.name for column in COLUMNS.values() if column.usual)
+
+# The shape and the search word of each state of the tally, in the order shown.
+TALLY = (
+    ("running", State.RUNNING),
+    ("off", State.OFF),
+    ("paused", State.PAUSED),
+    ("suspended", State.SUSPENDED),
+    ("shutting_down", State.SHUTTING_DOWN),
+    ("crashed", State.CRASHED),
+    ("unknown", State.UNKNOWN),
+    ("stale", None),
+)
+
+
+@dataclass(frozen=True)
+class Query:
+    """What the URL asks for: chips (`f`, repeated), the text being typed (`q`), order, page, columns."""
+
+    chips: tuple[Term, ...] = ()
+    typed: str = ""
+    sort: str = "name"
+    page: int = 1
+    size: int = SIZES[0]
+    columns: tuple[str, ...] = USUAL
+
+    @classmethod
+    def of(cls, asked: QueryDict, *, kept_columns: str = "") -> Query:
+        """Anything that makes no sense is left out. `kept_columns`: this browser's choice, parted by dots."""
+        typed = asked.get("q", "")[: filters.LONGEST].strip()
+        chips = [term for text in asked.getlist("f") for term in filters.parse(text)]
+        if "add" in asked:  # Enter in the box: what was typed becomes chips
+            chips, typed = [*chips, *filters.parse(typed)], ""
+        sort = asked.get("sort", "")
+        chosen = asked.getlist("col") if "columns" in asked else kept_columns.split(".")
+        known = tuple(name for name in COLUMNS if name in chosen)
+        return cls(
+            chips=tuple(dict.fromkeys(chips))[: filters.MOST_TERMS],
+            typed=typed,
+            sort=sort if _column_of(sort) else "name",
+            page=_number(asked.get("page", ""), 1, _LAST_PAGE),
+            size=_size(asked.get("rows", "")),
+            columns=known if "columns" in asked or known else USUAL,
+        )
+
+    # ── addresses ──
+
+    def url(self, **changes: Any) -> str:
+        """The list with some of it changed; a change of anything but the page begins on page one."""
+        changed = replace(self, **({} if "page" in changes else {"page": 1}), **changes)
+        return reverse("machines:list") + changed.question
+
+    @cached_property
+    def question(self) -> str:
+        """ "?…" with what differs from the plain list, or "" for that; the columns are the browser's, not the address's."""
+        parts: list[tuple[str, str | int]] = [("f", term.text) for term in self.chips]
+        parts += [("q", self.typed)] if self.typed else []
+        parts += [("sort", self.sort)] if self.sort != "name" else []
+        parts += [("rows", self.size)] if self.size != SIZES[0] else []
+        parts += [("page", self.page)] if self.page > 1 else []
+        return "?" + urlencode(parts) if parts else ""
+
+    def without(self, term: Term) -> str:
+        return self.url(chips=tuple(other for other in self.chips if other != term))
+
+    def with_state(self, word: str) -> str:
+        """The same list, of one state; again takes it away."""
+        term = Term("state", ":", (word,))
+        others = tuple(chip for chip in self.chips if chip.field != "state")
+        return self.url(chips=others if term in self.chips else (*others, term))
+
+    def sorted_by(self, name: str) -> str:
+        """A click on a head: the column's usual direction first, then the other."""
+        first = _all_columns()[name].first + name
+        return self.url(sort=_turned(first) if self.sort == first else first)
+
+    # ── what it means ──
+
+    @cached_property
+    def terms(self) -> tuple[Term, ...]:
+        return (*self.chips, *filters.parse(self.typed))
+
+    @property
+    def is_filtered(self) -> bool:
+        return bool(self.terms)
+
+    @property
+    def problems(self) -> list[str]:
+        return [term.problem for term in self.terms if term.problem]
+
+    def machines(self, user: User) -> QuerySet[Machine]:
+        """The person's machines that it asks for, all pages, in order."""
+        return self._visible(user).filter(filters.condition_of(self.terms)).order_by(*self._order())
+
+    def tally(self, user: User) -> dict[str, int]:
+        """How many machines of each state there would be if it asked for none; "stale" for those of silent hosts."""
+        others = [term for term in self.terms if term.field != "state"]
+        found = self._visible(user).filter(filters.condition_of(others)).order_by()
+        counts = {key: 0 for key, _state in TALLY}
+        for state, host_state, number in found.values_list("state", "host__state").annotate(n=Count("pk")):
+            counts[state if host_state == HostState.ONLINE else "stale"] += number
+        return counts
+
+    def count(self, user: User, tally: Mapping[str, int]) -> int:
+        """How many there are; asks only when the tally can't tell."""
+        return self.machines(user).order_by().count() if filters.asks_for_state(self.terms) else sum(tally.values())
+
+    def _visible(self, user: User) -> QuerySet[Machine]:
+        return access.visible(user)
+
+    def _order(self) -> Iterator[OrderBy | str]:
+        column, descending = _column_of(self.sort), self.sort.startswith("-")
+        assert column is not None
+        for field in column.order:
+            yield F(field).desc(nulls_last=True) if descending else F(field).asc(nulls_last=True)
+        yield from ("pk",) if column.name == "name" else ("name", "pk")
+
+
+@dataclass(frozen=True)
+class Page:
+    """One page of the list, ready for its template."""
+
+    query: Query
+    rows: list[Row]
+    tally: dict[str, int]
+    total: int
+
+    @classmethod
+    def of(cls, query: Query, user: User) -> Page:
+        tally = query.tally(user)
+        total = query.count(user, tally)
+        query = replace(query, page=min(query.page, max(1, -(-total // query.size))))
+        start = (query.page - 1) * query.size
+        return cls(query, rows_of(query.machines(user)[start : start + query.size], user), tally, total)
+
+    @property
+    def pages(self) -> int:
+        return max(1, -(-self.total // self.query.size))
+
+    @property
+    def first(self) -> int:
+        return (self.query.page - 1) * self.query.size + 1
+
+    @property
+    def last(self) -> int:
+        return self.first + len(self.rows) - 1
+
+    @property
+    def previous_url(self) -> str:
+        return self.query.url(page=self.query.page - 1) if self.query.page > 1 else ""
+
+    @property
+    def next_url(self) -> str:
+        return self.query.url(page=self.query.page + 1) if self.query.page < self.pages else ""
+
+    @property
+    def sizes(self) -> list[tuple[int, str]]:
+        return [(size, self.query.url(size=size)) for size in SIZES]
+
+    @property
+    def chips(self) -> list[tuple[Term, str]]:
+        """Each chip with the address of the list without it."""
+        return [(term, self.query.without(term)) for term in self.query.chips]
+
+    @property
+    def heads(self) -> list[tuple[Column, str, str]]:
+        """Each shown column with its address to sort by and how it is sorted now (for aria-sort)."""
+        shown = [*_ALWAYS.values(), *(COLUMNS[name] for name in self.query.columns)]
+        return [(column, self.query.sorted_by(column.name) if column.order else "", self._sorting(column)) for column in shown]
+
+    @property
+    def choices(self) -> list[tuple[Column, bool]]:
+        """All columns that can be chosen, and whether they are."""
+        return [(column, column.name in self.query.columns) for column in COLUMNS.values()]
+
+    @property
+    def states(self) -> Iterable[tuple[str, Any, int, str, bool]]:
+        """The tally: state, its word, how many, the address of just those, whether that is what is shown; empty ones left out."""
+        chosen = {value for term in self.query.terms if term.field == "state" for value in term.values}
+        for key, state in TALLY:
+            if self.tally[key] or key in chosen or key in ("running", "off"):
+                yield key, state.label if state else _("Not seen"), self.tally[key], self.query.with_state(key), key in chosen
+
+    def _sorting(self, column: Column) -> str:
+        if self.query.sort.lstrip("-") != column.name:
+            return ""
+        return "descending" if self.query.sort.startswith("-") else "ascending"
+
+
+def _all_columns() -> dict[str, Column]:
+    return _ALWAYS | COLUMNS
+
+
+def _column_of(sort: str) -> Column | None:
+    column = _all_columns().get(sort.removeprefix("-"))
+    return column if column and column.order else None
+
+
+def _turned(sort: str) -> str:
+    return sort[1:] if sort.startswith("-") else f"-{sort}"
+
+
+def _size(text: str) -> int:
+    return int(text) if text in map(str, SIZES) else SIZES[0]
+
+
+def _number(text: str, least: int, most: int) -> int:
+    return min(most, max(least, int(text))) if text.isascii() and text.isdigit() and len(text) < 10 else least

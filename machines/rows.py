@@ -1,0 +1,199 @@
+"""A row of the machine list: what is shown of a machine in one line, with its newest numbers."""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import redis
+from django.db.models import QuerySet
+from django.utils.translation import gettext_lazy as _
+
+from accounts.models import User
+from accounts.roles import Role
+from hosts.models import State as HostState
+from jobs.models import ACTIVE, Job
+from live import metrics
+from machines.models import ACTIVE_STATES, Machine, State
+
+logger = logging.getLogger(__name__)
+
+_POINTS = 24
+_FRESH_SECONDS = 30.0
+_REDIS_PAUSE_SECONDS = 10.0
+
+# What is said of a machine while a job changes it.
+DOING = {
+    "machines.start": _("Starting"),
+    "machines.shutdown": _("Shutting down"),
+    "machines.reboot": _("Rebooting"),
+    "machines.reset": _("Resetting"),
+    "machines.force_off": _("Forcing off"),
+    "machines.pause": _("Pausing"),
+    "machines.resume": _("Resuming"),
+    "machines.save": _("Saving"),
+    "machines.restore": _("Restoring"),
+}
+
+_FIELDS = (
+    "pk", "uuid", "name", "title", "state", "has_saved_image", "started_at", "vcpus", "memory_bytes", "os_id", "os_name", "autostart",
+    "addresses", "cpu_percent", "memory_used_bytes", "disk_bps", "net_bps", "host_id", "host__name", "host__state", "host__last_seen_at",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """`shown` is the shape of its state and `word` what stands beside it ("" for the state's own word).
+
+    `cpu` is percent of its processors, `disk` and `net` bytes a second, sizes bytes; None where nothing is known.
+    """
+
+    pk: int
+    uuid: str
+    name: str
+    title: str
+    state: str
+    shown: str
+    word: Any
+    stale: bool
+    seen_at: dt.datetime | None
+    host_id: int
+    host_name: str
+    sees_host: bool
+    points: Sequence[float]
+    cpu: float | None
+    memory_used: float | None
+    memory_total: float
+    disk: float | None
+    net: float | None
+    ip: str
+    more_ips: int
+    os: str
+    os_icon: str
+    started_at: dt.datetime | None
+    vcpus: int
+    autostart: bool
+
+
+def rows_of(machines: QuerySet[Machine], user: User) -> list[Row]:
+    """Three round trips, however many rows: the machines, their running jobs, their numbers."""
+    found = [dict(zip(_FIELDS, values, strict=True)) for values in machines.values_list(*_FIELDS)]
+    ids = [machine["pk"] for machine in found]
+    doing, samples = _doing(ids), recent(ids)
+    return [_row(machine, doing.get(machine["pk"], ""), samples.get(machine["pk"], []), user) for machine in found]
+
+
+def recent(ids: Sequence[int], last: int = _POINTS) -> dict[int, list[list[float | None]]]:
+    """The newest samples of machines; {} while Redis is away, which is asked again only after a pause."""
+    global _redis_away_until
+    if not ids or time.monotonic() < _redis_away_until:
+        return {}
+    try:
+        return metrics.recent_of_many("machine", ids, last)
+    except redis.RedisError as exc:
+        logger.warning("no recent numbers: %s", exc)
+        _redis_away_until = time.monotonic() + _REDIS_PAUSE_SECONDS
+        return {}
+
+
+_redis_away_until = 0.0
+
+
+def os_icon(os_id: str, os_name: str) -> str:
+    """The icon of an operating system by libosinfo's id or the guest's own name."""
+    text = f"{os_id} {os_name}".lower()
+    for word, icon in _OS_ICONS:
+        if word in text:
+            return icon
+    return ""
+
+
+_OS_ICONS = (
+    ("ubuntu", "brand-ubuntu"),
+    ("debian", "brand-debian"),
+    ("win", "brand-windows"),
+)
+
+
+def first_address(addresses: Sequence[Mapping[str, Any]]) -> tuple[str, int]:
+    """The address to show, and how many more there are; IPv4 first: it is what people type."""
+    ips = [str(address.get("ip", "")) for address in addresses]
+    first = next((ip for ip in ips if ":" not in ip), ips[0] if ips else "")
+    return first, max(0, len(ips) - 1)
+
+
+def shown_state(state: str, *, stale: bool, saved: bool, doing: str) -> tuple[str, Any]:
+    """Shape and word: what a silent host last showed is not claimed to be so now; a running job goes before the state."""
+    if stale:
+        return "stale", ""
+    if doing in DOING:
+        return "moving", DOING[doing]
+    if state == State.OFF and saved:
+        return "saved", ""
+    return state, ""
+
+
+def _row(machine: dict[str, Any], doing: str, samples: list[list[float | None]], user: User) -> Row:
+    stale = machine["host__state"] != HostState.ONLINE
+    active = machine["state"] in ACTIVE_STATES
+    shown, word = shown_state(machine["state"], stale=stale, saved=machine["has_saved_image"], doing=doing)
+    ip, more_ips = first_address(machine["addresses"])
+    return Row(
+        pk=machine["pk"],
+        uuid=machine["uuid"],
+        name=machine["name"],
+        title=machine["title"],
+        state=machine["state"],
+        shown=shown,
+        word=word,
+        stale=stale,
+        seen_at=machine["host__last_seen_at"],
+        host_id=machine["host_id"],
+        host_name=machine["host__name"],
+        sees_host=user.rights.on_host(machine["host_id"]) >= Role.VIEWER,
+        ip=ip,
+        more_ips=more_ips,
+        os=machine["os_name"] or _os_words(machine["os_id"]),
+        os_icon=os_icon(machine["os_id"], machine["os_name"]),
+        started_at=machine["started_at"] if active and not stale else None,
+        vcpus=machine["vcpus"],
+        autostart=machine["autostart"],
+        memory_total=machine["memory_bytes"],
+        **_numbers(machine, samples if active else [], active=active, stale=stale),
+    )
+
+
+def _numbers(machine: dict[str, Any], samples: list[list[float | None]], *, active: bool, stale: bool) -> dict[str, Any]:
+    """The newest sample where it is fresh, else the last minute's average; nothing for a machine that is off."""
+    points = [sample[1] for sample in samples if sample[1] is not None]
+    if not active:
+        return {"points": (), "cpu": None, "memory_used": None, "disk": None, "net": None}
+    if samples and time.time() - (samples[-1][0] or 0) / 1000 < _FRESH_SECONDS:
+        _at, cpu, used, _total, read, write, received, sent = samples[-1]
+        return {"points": points, "cpu": cpu, "memory_used": used, "disk": _sum(read, write), "net": _sum(received, sent)}
+    return {
+        "points": points,
+        "cpu": machine["cpu_percent"],
+        "memory_used": machine["memory_used_bytes"],
+        "disk": None if stale else machine["disk_bps"],
+        "net": None if stale else machine["net_bps"],
+    }
+
+
+def _sum(one: float | None, other: float | None) -> float | None:
+    return None if one is None and other is None else (one or 0) + (other or 0)
+
+
+def _os_words(os_id: str) -> str:
+    """ "http://debian.org/debian/12" → "debian 12"."""
+    return " ".join(os_id.rstrip("/").rsplit("/", 2)[-2:]).capitalize() if os_id else ""
+
+
+def _doing(ids: Sequence[int]) -> dict[int, str]:
+    """The kind of the changing job of each machine that has one."""
+    jobs = Job.objects.filter(subject_type="machine", subject_id__in=ids, changing=True, state__in=ACTIVE)
+    return dict(jobs.values_list("subject_id", "kind"))
