@@ -5,17 +5,22 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import settings
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.browser import kit
 from tests.lab.fleet import Fleet
 from tests.lab.guests import Image, build_image
 from tests.lab.lab import Lab
-from tests.stack import Stack
+from tests.stack import ROOT, Stack
+from tests.waiting import wait_until
+from webvirt import redis_server
 
 
 @pytest.fixture(scope="session")
@@ -54,6 +59,19 @@ def fleet(namespaces: None) -> Iterator[Callable[[int], Fleet]]:
     yield start
     for each in fleets:
         each.down()
+
+
+@pytest.fixture(scope="session")
+def redis() -> Iterator[Path]:
+    """The Redis of tests inside this process: the settings' own socket answers while the session lasts."""
+    path = Path(settings.REDIS_URL.removeprefix("unix://"))
+    path.parent.mkdir(mode=0o700, exist_ok=True)
+    become = "import sys, pathlib; from webvirt import redis_server as r; r.become_server(r.server_binary(), pathlib.Path(sys.argv[1]))"
+    server = subprocess.Popen(["setpriv", "--pdeathsig", "TERM", sys.executable, "-c", become, str(path)], cwd=ROOT)
+    wait_until("Redis answers", lambda: redis_server.answers(path))
+    yield path
+    server.terminate()
+    server.wait()
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,7 @@ import sys
 import tempfile
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -37,6 +37,14 @@ for name in libvirtd virtqemud; do [ ! -e /usr/sbin/$name ] || mount --bind /bin
 exec "$@"
 """
 
+_ADD_HOSTS = """
+import json, sys
+from hosts import actions
+from virt import uri
+for name, text in json.load(sys.stdin).items():
+    actions.add(actions.Draft(name, uri.parse(text)), actions.Actor(), enable=True)
+"""
+
 
 class Stack:
     """Started with ``Stack.start()``, ended with ``stop()``; ``administrator`` may everything."""
@@ -52,18 +60,21 @@ class Stack:
         self._api: Api | None = None
 
     @classmethod
-    def start(cls, environment: Mapping[str, str] | None = None) -> Stack:
-        """A stack on a new data directory, ready to serve, with an administrator. ``AssertionError`` with its log when it does not come up."""
+    def start(cls, environment: Mapping[str, str] | None = None, *, entry: Sequence[str] = ("manage.py",)) -> Stack:
+        """A stack on a new data directory, ready to serve, with an administrator. ``AssertionError`` with its log when it does not come up.
+
+        ``entry``: what Python runs instead of ``manage.py``, for who must wrap a part of the product.
+        """
         directory = Path(tempfile.mkdtemp(prefix="webvirt-stack-"))
         port = _free_port()
-        command = [sys.executable, str(ROOT / "manage.py"), "up", "--port", str(port), "--data", str(directory)]
+        command = [sys.executable, *entry, "up", "--port", str(port), "--data", str(directory)]
         if os.geteuid() == 0:
             command = ["unshare", "--mount", "--propagation", "private", "sh", "-c", _HIDE_HYPERVISOR, "sh", *command]
         with (directory / "log").open("wb") as log:
             # Should the tests be killed, the stack goes too.
             process = subprocess.Popen(
                 ["setpriv", "--pdeathsig", "TERM", *command],
-                env={**os.environ, **(environment or {}), "PYTHONUNBUFFERED": "1"},
+                env={**_outer_environment(), **(environment or {}), "PYTHONUNBUFFERED": "1"},
                 cwd=ROOT,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -143,7 +154,7 @@ class Stack:
         """Run a command of ``manage.py`` on this stack's data; its output."""
         done = subprocess.run(
             [sys.executable, str(ROOT / "manage.py"), *arguments],
-            env={**os.environ, "WEBVIRT_DATA": str(self.directory)},
+            env={**_outer_environment(), "WEBVIRT_DATA": str(self.directory)},
             input=input,
             cwd=ROOT,
             capture_output=True,
@@ -160,6 +171,10 @@ class Stack:
         """Add a host by the command line; its number."""
         self.manage("hosts", "add", name, uri, *options)
         return int(self.host(name)["id"])
+
+    def add_hosts(self, uris: Mapping[str, str]) -> None:
+        """Add many hosts, URI by name, in one go."""
+        self.manage("shell", "-c", _ADD_HOSTS, input=json.dumps(dict(uris)))
 
     def host(self, name: str) -> dict[str, Any]:
         """What the API tells of a host."""
@@ -244,6 +259,11 @@ def _answer(response: Any) -> Answer:
     text = response.read()
     is_json = "json" in response.headers.get("Content-Type", "")
     return Answer(response.status, json.loads(text) if text and is_json else None, response.headers.get("Location") or "")
+
+
+def _outer_environment() -> dict[str, str]:
+    """Ours, without what pytest set for the tests inside its own process."""
+    return {name: value for name, value in os.environ.items() if name not in ("DJANGO_SETTINGS_MODULE", "WEBVIRT_DATA")}
 
 
 def _free_port() -> int:

@@ -75,7 +75,7 @@ class Tab:
 
     def wait_live(self) -> None:
         """Until the page hears of changes."""
-        self.page.wait_for_function("() => document.documentElement.dataset.live === 'on'", timeout=15_000)
+        self.page.wait_for_function("() => document.getElementById('wv-link')?.dataset.link === 'on'", timeout=15_000)
 
     @contextmanager
     def without_reload(self) -> Iterator[None]:

@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,8 +26,8 @@ class Fleet:
 
     def __init__(self, count: int) -> None:
         self.directory = Path(tempfile.mkdtemp(prefix="webvirt-fleet-"))
-        self.hosts = [FleetHost(self.directory / str(number), number) for number in range(1, count + 1)]
-        self._script("up", str(count))
+        self.hosts: list[FleetHost] = []
+        self.grow(count)
 
     def __getitem__(self, index: int) -> FleetHost:
         return self.hosts[index]
@@ -36,7 +37,8 @@ class Fleet:
 
     def grow(self, count: int) -> None:
         """Start as many more daemons as are missing to ``count``."""
-        self._script("up", str(count))
+        if count > len(self.hosts):
+            self._script("up", str(count))
         self.hosts += [FleetHost(self.directory / str(number), number) for number in range(len(self.hosts) + 1, count + 1)]
 
     def populate(self, machines: int, *, running: int) -> None:
@@ -96,6 +98,21 @@ class FleetHost:
             domain = self._keeper.defineXML(_test_domain(f"{self.name}-m{index:03d}"))
             if index < running:
                 domain.create()
+
+    def running(self) -> list[str]:
+        """The uuids of the machines that are on, paused ones too."""
+        return [domain.UUIDString() for domain in self._keeper.listAllDomains(libvirt.VIR_CONNECT_LIST_DOMAINS_ACTIVE)]
+
+    def toggle(self, uuid: str) -> float:
+        """Pause a running machine, or let a paused one run; ``time.perf_counter()`` just before the call that did it."""
+        domain = self._keeper.lookupByUUIDString(uuid)
+        running = domain.state()[0] == libvirt.VIR_DOMAIN_RUNNING
+        began = time.perf_counter()
+        if running:
+            domain.suspend()
+        else:
+            domain.resume()
+        return began
 
     def freeze(self) -> None:
         """Accept connections and never answer."""
