@@ -148,6 +148,18 @@ def save(connection: Connection, uuid: str) -> None:
     _do(connection, uuid, lambda domain: domain.managedSave(0))
 
 
+def has_running_job(connection: Connection, uuid: str) -> bool:
+    """Whether libvirt itself works on the machine for long: saving, migrating, dumping, backing up."""
+    with translate():
+        kind = connection.raw.lookupByUUIDString(uuid).jobInfo()[0]
+        return kind in (libvirt.VIR_DOMAIN_JOB_BOUNDED, libvirt.VIR_DOMAIN_JOB_UNBOUNDED)
+
+
+def abort_job(connection: Connection, uuid: str) -> None:
+    """Stop what `has_running_job` tells of; the machine runs on. Callable from another thread than the one that waits."""
+    _do(connection, uuid, lambda domain: domain.abortJob())
+
+
 def restore(connection: Connection, uuid: str) -> None:
     """Go on from the saved image; raises WrongState when there is none (a start would boot then)."""
 
