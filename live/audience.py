@@ -25,7 +25,8 @@ def register(kind: str, checker: Checker) -> None:
 
 def allowed(user: User, topics: Iterable[str]) -> set[str]:
     """The topics of `topics` that exist and that the person may hear; one query a kind."""
-    granted, asked = set(), {}
+    granted: set[str] = set()
+    asked: dict[str, set[int]] = {}
     for topic in topics:
         if topic in LISTS:
             granted.add(topic)
