@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 from typing import Any
 
@@ -24,9 +24,14 @@ def healthz(request: HttpRequest) -> HttpResponse:
 
 def readyz(request: HttpRequest) -> HttpResponse:
     """200 when all parts work, else 503; `age_seconds` since each was last seen."""
-    parts = {"database": _checked(_database), "redis": _checked(_redis), "watcher": _checked(_watcher), "worker": _checked(_worker)}
+    parts = look(PARTS)
     ready = all(part["ok"] for part in parts.values())
     return JsonResponse({"status": "ready" if ready else "not ready", "parts": parts}, status=200 if ready else 503)
+
+
+def look(names: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """The state of those parts (of PARTS): `ok`, `age_seconds` where it was seen, `why` where it was not."""
+    return {name: _checked(PARTS[name]) for name in names}
 
 
 def _checked(check: Callable[[], dict[str, Any]]) -> dict[str, Any]:
@@ -60,3 +65,6 @@ def _worker() -> dict[str, Any]:
     if age is None:
         return {"ok": False, "why": "never seen"}
     return {"ok": age < 30, "age_seconds": round(age, 1)}
+
+
+PARTS: dict[str, Callable[[], dict[str, Any]]] = {"database": _database, "redis": _redis, "watcher": _watcher, "worker": _worker}

@@ -42,7 +42,17 @@ def check_socket_path(path: Path) -> None:
 def become_server(binary: str, path: Path) -> None:
     """Replaces this process by the server."""
     path.unlink(missing_ok=True)
-    settings = {"port": "0", "unixsocket": str(path), "unixsocketperm": "700", "save": "", "appendonly": "no", "daemonize": "no", "dir": str(path.parent)}
+    settings = {
+        "port": "0",
+        "unixsocket": str(path),
+        "unixsocketperm": "700",
+        "save": "",
+        "appendonly": "no",
+        "daemonize": "no",
+        "dir": str(path.parent),
+        "loglevel": "warning",
+        "always-show-logo": "no",
+    }
     os.execv(binary, [binary, *(part for name, value in settings.items() for part in (f"--{name}", value))])
 
 

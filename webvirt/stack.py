@@ -11,6 +11,7 @@ import http.client
 import importlib
 import os
 import socket
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,8 @@ from webvirt.supervisor import Child, die_with_parent
 # Slots of the two worker pools: quick work (power, tests of a connection), and work that takes minutes to hours.
 QUICK_SLOTS = 3
 LONG_SLOTS = 2
+# No banner; and the system checks are script/lint's to run, not every start's.
+_CELERY_OPTIONS = ("--quiet", "--skip-checks")
 _STOP_FIRST, _STOP_NEXT, _STOP_LAST = range(3)
 # What all of them, or the ones that fork again, would otherwise load each for themselves.
 _SHARED_MODULES = (
@@ -90,8 +93,9 @@ def _redis(redis: Redis) -> Child:
 
 def _web(listener: socket.socket) -> None:
     import uvicorn
+    from django.conf import settings
 
-    settings = uvicorn.Config(
+    options = uvicorn.Config(
         "webvirt.asgi:application",
         loop="uvloop",
         http="httptools",
@@ -101,30 +105,35 @@ def _web(listener: socket.socket) -> None:
         ws_max_size=65536,
         lifespan="on",
         log_config=None,
+        log_level="warning",
         access_log=False,
-        proxy_headers=False,
+        # The address of the person, when a reverse proxy on this machine (and no other) passes it on.
+        proxy_headers=settings.BEHIND_TLS,
         server_header=False,
         timeout_graceful_shutdown=4,
     )
-    uvicorn.Server(settings).run(sockets=[listener])
+    uvicorn.Server(options).run(sockets=[listener])
 
 
 def _worker(queue: str, slots: int) -> None:
+    from celery.platforms import SecurityWarning
     from celery.signals import worker_process_init
 
     from webvirt.celery import app
 
     master = os.getpid()
     worker_process_init.connect(lambda **_: die_with_parent(master), weak=False)
+    # libvirt's system daemon is root's; a portal that is root for its sake need not be told at each start.
+    warnings.filterwarnings("ignore", category=SecurityWarning)
     arguments = ["--queues", queue, "--hostname", f"{queue}@%h", "--concurrency", str(slots), "--pool", "prefork", "--loglevel", "INFO"]
-    app.worker_main(["worker", *arguments, "--without-gossip", "--without-mingle", "--without-heartbeat"])
+    app.worker_main([*_CELERY_OPTIONS, "worker", *arguments, "--without-gossip", "--without-mingle", "--without-heartbeat"])
 
 
 def _beat() -> None:
     from webvirt.celery import app
 
     # In memory: every schedule of ours is "each n seconds", so there is nothing worth a file that a kill could damage.
-    app.start(["beat", "--scheduler", "celery.beat:Scheduler", "--loglevel", "WARNING"])
+    app.start([*_CELERY_OPTIONS, "beat", "--scheduler", "celery.beat:Scheduler", "--loglevel", "WARNING"])
 
 
 def _watcher() -> None:
