@@ -66,21 +66,8 @@ class Stack:
         ``entry``: what Python runs instead of ``manage.py``, for who must wrap a part of the product.
         """
         directory = Path(tempfile.mkdtemp(prefix="webvirt-stack-"))
-        port = _free_port()
-        command = [sys.executable, *entry, "up", "--port", str(port), "--data", str(directory)]
-        if os.geteuid() == 0:
-            command = ["unshare", "--mount", "--propagation", "private", "sh", "-c", _HIDE_HYPERVISOR, "sh", *command]
-        with (directory / "log").open("wb") as log:
-            # Should the tests be killed, the stack goes too.
-            process = subprocess.Popen(
-                ["setpriv", "--pdeathsig", "TERM", *command],
-                env={**_outer_environment(), **(environment or {}), "PYTHONUNBUFFERED": "1"},
-                cwd=ROOT,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-            )
-        stack = cls(directory, port, process)
+        port = free_port()
+        stack = cls(directory, port, launch(directory, port, environment, entry=entry))
         try:
             stack.wait_ready()
             stack.add_person(stack.administrator, role="administrator")
@@ -255,6 +242,30 @@ class Api:
                 return _answer(refusal)
 
 
+def launch(directory: Path, port: int, environment: Mapping[str, str] | None = None, *, entry: Sequence[str] = ("manage.py",)) -> subprocess.Popen[bytes]:
+    """``manage.py up`` on a data directory, without waiting for it; its output is added to the file ``log`` there."""
+    command = [sys.executable, *entry, "up", "--port", str(port), "--data", str(directory)]
+    if os.geteuid() == 0:
+        command = ["unshare", "--mount", "--propagation", "private", "sh", "-c", _HIDE_HYPERVISOR, "sh", *command]
+    with (directory / "log").open("ab") as log:
+        # Should the tests be killed, the stack goes too.
+        return subprocess.Popen(
+            ["setpriv", "--pdeathsig", "TERM", *command],
+            env={**_outer_environment(), **(environment or {}), "PYTHONUNBUFFERED": "1"},
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+
+
+def free_port() -> int:
+    """A port of loopback that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 def _answer(response: Any) -> Answer:
     text = response.read()
     is_json = "json" in response.headers.get("Content-Type", "")
@@ -264,9 +275,3 @@ def _answer(response: Any) -> Answer:
 def _outer_environment() -> dict[str, str]:
     """Ours, without what pytest set for the tests inside its own process."""
     return {name: value for name, value in os.environ.items() if name not in ("DJANGO_SETTINGS_MODULE", "WEBVIRT_DATA")}
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
