@@ -7,7 +7,7 @@ import json
 import random
 import time
 from collections.abc import Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,12 +39,33 @@ class Outcome:
     missed: int
 
 
+class Round:
+    """One event, and when it arrived at each socket first."""
+
+    def __init__(self, topic: str, sockets: int) -> None:
+        self.topic = topic
+        self.arrivals: dict[int, float] = {}
+        self._sockets = sockets
+        self._complete = asyncio.Event()
+
+    def note(self, socket: int, arrived: float) -> None:
+        self.arrivals.setdefault(socket, arrived)
+        if len(self.arrivals) == self._sockets:
+            self._complete.set()
+
+    async def wait(self) -> None:
+        """Until every socket has heard, or it is hopeless."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._complete.wait(), GIVE_UP_SECONDS)
+
+
 class Listener:
     """One socket, as an open list of machines has it: the list's topic and the rows that it shows."""
 
-    def __init__(self, socket: ClientConnection) -> None:
+    def __init__(self, number: int, socket: ClientConnection) -> None:
+        self.round: Round | None = None
+        self._number = number
         self._socket = socket
-        self.arrivals: dict[str, float] = {}
 
     async def subscribe(self, topics: Sequence[str]) -> None:
         await self._socket.send(json.dumps({"sub": list(topics)}))
@@ -52,13 +73,12 @@ class Listener:
             pass
 
     async def listen(self) -> None:
-        """Note when something about a machine arrives first."""
+        """Note when a fact about the round's machine arrives."""
         async for message in self._socket:
             arrived = time.perf_counter()
             frame: dict[str, Any] = json.loads(message)
-            if frame["t"] == "fact":
-                for topic in frame["topics"]:
-                    self.arrivals.setdefault(topic, arrived)
+            if self.round and frame["t"] == "fact" and self.round.topic in frame["topics"]:
+                self.round.note(self._number, arrived)
 
 
 async def measure(address: str, cookies: Sequence[str], targets: Sequence[Target], *, sockets: int) -> Outcome:
@@ -70,7 +90,7 @@ async def measure(address: str, cookies: Sequence[str], targets: Sequence[Target
             socket = await stack.enter_async_context(
                 connect(f"ws://{address}/live/", origin=f"http://{address}", additional_headers={"Cookie": cookie}, compression=None)  # type: ignore[arg-type]
             )
-            listeners.append(Listener(socket))
+            listeners.append(Listener(number, socket))
         shown = _choose_rows(targets)
         topics = [f"{prefix}machine:{target.machine_id}" for target in shown for prefix in ("", "numbers:")]
         for listener in listeners:
@@ -93,19 +113,12 @@ async def _cause_and_collect(listeners: list[Listener], shown: list[Target]) -> 
     missed = 0
     for number in range(EVENTS):
         target = shown[number % len(shown)]
-        topic = f"machine:{target.machine_id}"
+        this = Round(f"machine:{target.machine_id}", len(listeners))
         for listener in listeners:
-            listener.arrivals.pop(topic, None)
+            listener.round = this
         caused = await asyncio.to_thread(target.host.toggle, target.uuid)
-        await _wait_for_all(listeners, topic)
-        arrivals = [listener.arrivals[topic] for listener in listeners if topic in listener.arrivals]
-        latencies += [arrival - caused for arrival in arrivals]
-        missed += len(listeners) - len(arrivals)
+        await this.wait()
+        latencies += [arrived - caused for arrived in this.arrivals.values()]
+        missed += len(listeners) - len(this.arrivals)
         await asyncio.sleep(max(0.0, caused + 1 / EVENTS_A_SECOND - time.perf_counter()))
     return Outcome(Spread.of(latencies), missed)
-
-
-async def _wait_for_all(listeners: list[Listener], topic: str) -> None:
-    end = time.perf_counter() + GIVE_UP_SECONDS
-    while time.perf_counter() < end and not all(topic in listener.arrivals for listener in listeners):
-        await asyncio.sleep(0.005)
