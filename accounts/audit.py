@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import ipaddress
 import json
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 from django.db import connection, transaction
@@ -13,6 +17,8 @@ from django.utils import timezone
 from accounts.models import AuditEntry, User
 
 _CHAIN_LOCK = 0x57_56_41_55  # any number of ours, for PostgreSQL's advisory lock
+_BEGINNING = "0" * 64
+_request: ContextVar[HttpRequest | None] = ContextVar("audit_request", default=None)
 
 
 def record(
@@ -24,32 +30,49 @@ def record(
     result: str = "done",
     detail: dict[str, Any] | None = None,
 ) -> AuditEntry:
-    """Append one entry. `detail` must hold no secret."""
+    """Append one entry: `actor`, else the person who sent the request, did `action` to `subject`.
+
+    `request` is by default the one that is being answered; the address is taken from it. `detail` must hold no secret.
+    """
+    request = request or _request.get()
     person = actor or _person_of(request)
     entry = AuditEntry(
         at=timezone.now(),
         actor_id=person.pk if person else None,
         actor=person.username if person else "",
-        address=request.META.get("REMOTE_ADDR") or None if request else None,
-        action=action,
-        subject=subject[:200],
+        address=_address_of(request),
+        action=action[:64],
+        subject=_printable(subject)[:200],
         result=result,
         detail=detail or {},
     )
     with transaction.atomic():
         _one_writer_at_a_time()
         last = AuditEntry.objects.order_by("-id").values_list("digest", flat=True).first()
-        entry.previous = last or "0" * 64
+        entry.previous = last or _BEGINNING
         entry.digest = digest_of(entry)
         entry.save(force_insert=True)
     return entry
 
 
-def first_broken() -> int | None:
-    """The id of the first entry that does not follow from the one before, or None when the chain is whole."""
-    previous = "0" * 64
-    for entry in AuditEntry.objects.order_by("id").iterator():
-        if entry.previous != previous or digest_of(entry) != entry.digest:
+@contextmanager
+def during(request: HttpRequest) -> Iterator[None]:
+    """Entries written inside tell who sent this request, and from where."""
+    token = _request.set(request)
+    try:
+        yield
+    finally:
+        _request.reset(token)
+
+
+def first_broken(entries: Iterable[AuditEntry] | None = None) -> int | None:
+    """The id of the first entry that does not follow from the one before, or None when the chain is whole.
+
+    `entries`: a part of the chain without holes, oldest first; by default all of it.
+    """
+    previous = _BEGINNING if entries is None else None
+    for entry in AuditEntry.objects.order_by("id").iterator() if entries is None else entries:
+        if previous not in (None, entry.previous) or digest_of(entry) != entry.digest:
             return entry.pk
         previous = entry.digest
     return None
@@ -74,6 +97,22 @@ def digest_of(entry: AuditEntry) -> str:
 def _person_of(request: HttpRequest | None) -> User | None:
     user = getattr(request, "user", None)
     return user if isinstance(user, User) else None
+
+
+def _address_of(request: HttpRequest | None) -> str | None:
+    """As the database gives it back: the hash covers that form. None for a peer without one (a unix socket)."""
+    try:
+        address = ipaddress.ip_address(request.META.get("REMOTE_ADDR", "").partition("%")[0]) if request else None
+    except ValueError:
+        return None
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
+        return str(address.ipv4_mapped)
+    return str(address) if address else None
+
+
+def _printable(text: str) -> str:
+    """Names come from outside; PostgreSQL refuses NUL, and a log line must stay one line."""
+    return "".join(character if character.isprintable() else " " for character in text)
 
 
 def _one_writer_at_a_time() -> None:

@@ -1,4 +1,4 @@
-"""Every page needs a signed-in person unless its view says otherwise."""
+"""Every page needs a signed-in person unless its path is named here; and the audit log knows who asks."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.decorators import sync_only_middleware
 
-_OPEN_PREFIXES = ("/account/", "/static/", "/healthz", "/readyz", "/api/", "/favicon.ico")
+from accounts import audit
+
+# The API asks for a token by itself.
+_OPEN_PREFIXES = ("/account/login/", "/account/setup/", "/static/", "/healthz", "/readyz", "/api/", "/favicon.ico")
 
 
 class _SignInRequired:
@@ -18,14 +21,15 @@ class _SignInRequired:
         self._get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        return self._get_response(request)
+        with audit.during(request):
+            return self._get_response(request)
 
     def process_view(self, request: HttpRequest, view: Any, args: Any, kwargs: Any) -> HttpResponseBase | None:
         if request.user.is_authenticated or request.path.startswith(_OPEN_PREFIXES):
             return None
-        if request.headers.get("WV-Fragment"):
+        if request.headers.get("WV-Fragment") or request.headers.get("WV-Async"):
             return HttpResponse("Signed out", status=401, content_type="text/plain")
-        return redirect_to_login(request.get_full_path())
+        return redirect_to_login(request.get_full_path() if request.method in ("GET", "HEAD") else "/")
 
 
 sign_in_required = sync_only_middleware(_SignInRequired)

@@ -7,11 +7,14 @@ class MachinesConfig(AppConfig):
     name = "machines"
 
     def ready(self) -> None:
+        from accounts import objects
+        from accounts.roles import Scope
         from jobs import kinds
         from live import audience
-        from machines import access, power
+        from machines import access, grantable, power
 
         audience.register("machine", access.visible_ids)
+        objects.register(Scope.MACHINE, grantable.finder())
         for verb in power.VERBS.values():
             kinds.declare(kinds.Kind(verb.kind, verb.title, verb.icon, quick=verb.name not in ("save", "restore"), cancellable=verb.name == "save"))
         kinds.declare(
