@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import datetime as dt
 import functools
+import time
 from collections.abc import Iterable
 from typing import Any, Final
 
 from django import template
+from django.forms import BoundField
 from django.templatetags.static import static
 from django.utils import formats, timezone
 from django.utils.html import conditional_escape, format_html
@@ -92,6 +94,12 @@ def initials(name: object) -> str:
     parts = str(name).replace(".", " ").replace("-", " ").replace("_", " ").split()
     letters = parts[0][:1] + parts[-1][:1] if len(parts) > 1 else "".join(parts)[:2]
     return letters.upper()
+
+
+@register.filter
+def word(name: object) -> str:
+    """The word of a state, for labels."""
+    return str(STATES.get(str(name), ("", name))[1])
 
 
 # ── numbers ──
@@ -250,7 +258,30 @@ def _iso(moment: dt.datetime) -> str:
     return moment.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-# ── frame ──
+# ── frame and forms ──
+
+
+@register.simple_tag
+def now_ms() -> str:
+    """When this page was made, for the live link: what changed since then it asks for (milliseconds of the epoch)."""
+    return str(int(time.time() * 1000))
+
+
+@register.simple_tag
+def decimal_point() -> str:
+    """The decimal point of the language, which the scripts need."""
+    return _separators(get_language() or "en")[0]
+
+
+@register.filter
+def control(field: BoundField) -> SafeString:
+    """The widget of a form field with the classes its kind needs."""
+    widget = field.field.widget
+    kind = getattr(widget, "input_type", "")
+    wanted = {"checkbox": "form-check-input", "radio": "form-check-input", "select": "form-select"}.get(kind, "form-control")
+    classes = f"{widget.attrs.get('class', '')} {wanted}{' is-invalid' if field.errors else ''}".strip()
+    return field.as_widget(attrs={"class": classes})
+
 
 
 @register.simple_tag(takes_context=True)
