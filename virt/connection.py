@@ -121,6 +121,11 @@ class Connection:
         with translate():
             return network.briefs(self.raw)
 
+    def leases(self) -> list[network.Lease]:
+        """Addresses that the host's networks gave to machines."""
+        with translate():
+            return network.leases(self.raw)
+
 
 class _Opening:
     """One attempt: libvirt works in a thread of its own, which is left behind when time is up.

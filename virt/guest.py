@@ -8,7 +8,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 import libvirt
 
@@ -41,6 +41,27 @@ class Guest:
     timezone: str
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What an answering agent said; `guest` is None when it was not asked for, or the agent is too old to say."""
+
+    addresses: tuple[Address, ...]
+    guest: Guest | None
+
+
+def ask(connection: Connection, uuid: str, *, about_itself: bool) -> Told:
+    """Ask a running machine's agent for its addresses and, with `about_itself`, for its system and name.
+
+    Raises GuestSilent when nobody answers, which a hung agent takes five seconds for; NotFound; WrongState when it does not run.
+    """
+    with translate():
+        domain = connection.raw.lookupByUUIDString(uuid)
+        interfaces = domain.interfaceAddresses(libvirt.VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_AGENT, 0)
+    found: dict[str, Address] = {}
+    _collect(interfaces, "agent", found)
+    return Told(tuple(_sorted(found)), _guest(domain) if about_itself else None)
+
+
 def addresses(connection: Connection, uuid: str, *, agent: bool = True) -> list[Address]:
     """A running machine's addresses: what its agent says, then leases of the host's networks that it left out.
 
@@ -53,14 +74,18 @@ def addresses(connection: Connection, uuid: str, *, agent: bool = True) -> list[
     if agent:
         _ask(domain, libvirt.VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_AGENT, "agent", found)
     _ask(domain, libvirt.VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_LEASE, "lease", found)
-    return sorted(found.values(), key=lambda address: ipaddress.ip_address(address.ip).is_link_local)
+    return _sorted(found)
 
 
 def guest(connection: Connection, uuid: str) -> Guest | None:
     """What the guest says of itself; None without an answering agent or on a machine that does not run."""
-    kinds = libvirt.VIR_DOMAIN_GUEST_INFO_OS | libvirt.VIR_DOMAIN_GUEST_INFO_HOSTNAME | libvirt.VIR_DOMAIN_GUEST_INFO_TIMEZONE
     with translate():
         domain = connection.raw.lookupByUUIDString(uuid)
+    return _guest(domain)
+
+
+def _guest(domain: libvirt.virDomain) -> Guest | None:
+    kinds = libvirt.VIR_DOMAIN_GUEST_INFO_OS | libvirt.VIR_DOMAIN_GUEST_INFO_HOSTNAME | libvirt.VIR_DOMAIN_GUEST_INFO_TIMEZONE
     told = _quietly(lambda: domain.guestInfo(kinds, 0))
     if not told:
         return None
@@ -79,12 +104,20 @@ def guest(connection: Connection, uuid: str) -> Guest | None:
 
 
 def _ask(domain: libvirt.virDomain, source: int, word: Literal["agent", "lease"], found: dict[str, Address]) -> None:
-    interfaces = _quietly(lambda: domain.interfaceAddresses(source, 0)) or {}
+    _collect(_quietly(lambda: domain.interfaceAddresses(source, 0)) or {}, word, found)
+
+
+def _collect(interfaces: dict[str, dict[str, Any]], word: Literal["agent", "lease"], found: dict[str, Address]) -> None:
     for interface in interfaces.values():
         for given in interface.get("addrs") or ():
             address = _address(str(given["addr"]), int(given["prefix"]), interface.get("hwaddr") or "", word)
             if address:
                 found.setdefault(address.ip, address)
+
+
+def _sorted(found: dict[str, Address]) -> list[Address]:
+    """Link-local last."""
+    return sorted(found.values(), key=lambda address: ipaddress.ip_address(address.ip).is_link_local)
 
 
 def _address(text: str, prefix: int, mac: str, source: Literal["agent", "lease"]) -> Address | None:

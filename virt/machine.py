@@ -63,23 +63,38 @@ class MachineSeen:
         return digest.hexdigest()
 
 
+@dataclass(frozen=True, slots=True)
+class Glance:
+    """What four calls tell of a machine, however many there are: enough to notice that it needs a second look."""
+
+    uuid: str
+    name: str
+    state: State
+    persistent: bool
+    autostart: bool
+    has_saved_image: bool
+
+
+def glance(connection: Connection) -> list[Glance]:
+    """Every machine without its XML. There is no event for autostart, nor for all ways in which a machine leaves a host."""
+    with translate():
+        return [
+            Glance(found.uuid, found.domain.name(), _state_of(found.state), found.persistent, found.autostart, found.saved)
+            for found in _listed(connection.raw)
+            if found.state
+        ]
+
+
 def list_all(connection: Connection) -> list[MachineSeen]:
     """Every machine of the host, in few calls: four for the lists, then one or two per machine for the XML.
 
     Not one moment's picture: what changes meanwhile comes as an event. A machine that goes away meanwhile is left out.
     """
     with translate():
-        raw = connection.raw
-        domains = raw.listAllDomains(0)
-        states = _states(raw)
-        autostart = _uuids(raw.listAllDomains(libvirt.VIR_CONNECT_LIST_DOMAINS_AUTOSTART))
-        persistent = _uuids(raw.listAllDomains(libvirt.VIR_CONNECT_LIST_DOMAINS_PERSISTENT))
-        saved = _uuids(raw.listAllDomains(libvirt.VIR_CONNECT_LIST_DOMAINS_MANAGEDSAVE))
         found = []
-        for domain in domains:
-            uuid = domain.UUIDString()
-            flags = (uuid in persistent, uuid in autostart, uuid in saved)
-            if seen := _unless_gone(lambda: _see(domain, states.get(uuid), *flags)):  # noqa: B023 - called at once
+        for listed in _listed(connection.raw):
+            flags = (listed.persistent, listed.autostart, listed.saved)
+            if seen := _unless_gone(lambda: _see(listed.domain, listed.state, *flags)):  # noqa: B023 - called at once
                 found.append(seen)
         return found
 
@@ -241,6 +256,35 @@ def _see(domain: libvirt.virDomain, state: tuple[int, int] | None, persistent: b
         live_xml=live_xml,
         inactive_xml=inactive_xml,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Listed:
+    """`state`: (state, reason), None where the driver does not tell it in bulk."""
+
+    domain: libvirt.virDomain
+    uuid: str
+    state: tuple[int, int] | None
+    persistent: bool
+    autostart: bool
+    saved: bool
+
+
+def _listed(raw: libvirt.virConnect) -> list[_Listed]:
+    domains = raw.listAllDomains(0)
+    states = _states(raw)
+    autostart = _uuids(raw.listAllDomains(libvirt.VIR_CONNECT_LIST_DOMAINS_AUTOSTART))
+    persistent = _uuids(raw.listAllDomains(libvirt.VIR_CONNECT_LIST_DOMAINS_PERSISTENT))
+    saved = _uuids(raw.listAllDomains(libvirt.VIR_CONNECT_LIST_DOMAINS_MANAGEDSAVE))
+    return [
+        _Listed(domain, uuid, states.get(uuid), uuid in persistent, uuid in autostart, uuid in saved)
+        for domain in domains
+        for uuid in (domain.UUIDString(),)
+    ]
+
+
+def _state_of(state: tuple[int, int] | None) -> State:
+    return _STATES.get(state[0], State.UNKNOWN) if state else State.UNKNOWN
 
 
 def _states(raw: libvirt.virConnect) -> dict[str, tuple[int, int]]:
