@@ -85,6 +85,11 @@ def sweep() -> None:
         settle(job.pk)
 
 
+def enqueue_batch(batch: str) -> None:
+    for job in Job.objects.filter(batch=batch, state=State.QUEUED).order_by("id").iterator():
+        enqueue(job)
+
+
 def tidy(keep: timedelta = timedelta(days=90)) -> None:
     """Remove ended jobs after a time."""
     Job.objects.filter(finished_at__lt=timezone.now() - keep).delete()

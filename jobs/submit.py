@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -40,20 +41,7 @@ def submit(
     kind_name: str, subject: Subject, *, asked_by: User | None, params: dict[str, Any] | None = None, batch: str = ""
 ) -> Job:
     """Save the row and enqueue it once committed; raises Refused when another changing job holds the subject."""
-    kind = kinds.get(kind_name)
-    job = Job(
-        kind=kind.name,
-        subject_type=subject.type,
-        subject_id=subject.id,
-        subject_name=subject.name,
-        host_id=subject.host_id,
-        host_name=subject.host_name,
-        params=params or {},
-        changing=kind.changing,
-        batch=batch,
-        asked_by=asked_by,
-        asked_by_name=asked_by.username if asked_by else "",
-    )
+    job = _new(kind_name, subject, asked_by, params or {}, batch)
     try:
         with transaction.atomic():
             job.save(force_insert=True)
@@ -62,6 +50,29 @@ def submit(
     announce(job, "queued")
     transaction.on_commit(lambda: enqueue(job))
     return job
+
+
+def submit_many(kind_name: str, subjects: Sequence[Subject], *, asked_by: User | None, batch: str) -> dict[int, Job]:
+    """Save many jobs of one kind at once; {subject id: job}, without the subjects that another changing job holds.
+
+    One insert, one fact and one message for all of them: ten thousand take a second, not half a minute.
+    """
+    with transaction.atomic():
+        Job.objects.bulk_create([_new(kind_name, subject, asked_by, {}, batch) for subject in subjects], ignore_conflicts=True, batch_size=500)
+        made = {job.subject_id: job for job in Job.objects.filter(batch=batch)}
+        if made:
+            topics = dict.fromkeys(topic for job in made.values() for topic in job.topics if not topic.startswith("job:"))
+            facts.publish(topics, "jobs queued")
+            transaction.on_commit(lambda: enqueue_batch(batch))
+    return made
+
+
+def enqueue_batch(batch: str) -> None:
+    """Have a worker hand the batch's jobs to the broker one by one."""
+    try:
+        current_app.send_task("jobs.enqueue_batch", args=[batch], queue="quick", retry=False)
+    except Exception as exc:
+        logger.warning("batch %s waits for the broker: %s", batch, exc)
 
 
 def enqueue(job: Job) -> None:
@@ -105,6 +116,23 @@ def wake_waiting(subject_type: str, subject_ids: list[int]) -> None:
 
 def announce(job: Job, what: str) -> None:
     facts.publish(job.topics, f"job {what}", **job.rights_key)
+
+
+def _new(kind_name: str, subject: Subject, asked_by: User | None, params: dict[str, Any], batch: str) -> Job:
+    kind = kinds.get(kind_name)
+    return Job(
+        kind=kind.name,
+        subject_type=subject.type,
+        subject_id=subject.id,
+        subject_name=subject.name,
+        host_id=subject.host_id,
+        host_name=subject.host_name,
+        params=params,
+        changing=kind.changing,
+        batch=batch,
+        asked_by=asked_by,
+        asked_by_name=asked_by.username if asked_by else "",
+    )
 
 
 def _no_worker_holds_it() -> Any:

@@ -13,6 +13,11 @@ def run(job_id: int) -> None:
     runner.run(job_id)
 
 
+@shared_task(name="jobs.enqueue_batch", time_limit=120)
+def enqueue_batch(batch: str) -> None:
+    runner.enqueue_batch(batch)
+
+
 @shared_task(name="jobs.sweep", time_limit=60)
 def sweep() -> None:
     beats.beat()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import IntEnum
 from functools import cache
@@ -15,6 +16,7 @@ from typing import Any, ClassVar
 import redis
 from django.conf import settings
 from django.db import models
+from redis.commands.core import Script
 
 # at: ms since 1970; percent of all of its processors; bytes; bytes a second
 COLUMNS = ("at", "cpu_percent", "memory_used", "memory_total", "disk_read", "disk_write", "net_rx", "net_tx")
@@ -22,6 +24,8 @@ Row = Sequence[float | None]
 
 RECENT = timedelta(minutes=15)
 _RECENT_ROWS = 180  # at 5 s
+SPARK_POINTS = 24
+_SPARK_STEP_MS = 25_000  # ten minutes in all; static/js/row-numbers.js goes on in the same steps
 
 
 class Resolution(IntEnum):
@@ -63,15 +67,11 @@ def store() -> redis.Redis:
     return redis.Redis.from_url(settings.REDIS_URL, socket_timeout=5, socket_connect_timeout=2)
 
 
-def remember(kind: str, rows: Mapping[int, Row]) -> None:
-    """Append the newest sample of many subjects ("machine" or "host"), in one round trip."""
-    pipe = store().pipeline(transaction=False)
-    for key, row in rows.items():
-        name = _name(kind, key)
-        pipe.rpush(name, json.dumps(row))
-        pipe.ltrim(name, -_RECENT_ROWS, -1)
-        pipe.expire(name, RECENT)
-    pipe.execute()
+def remember(*, hosts: Mapping[int, Row], machines: Mapping[int, Row]) -> None:
+    """Append the newest sample of a host and of its machines: one command, whatever their number."""
+    named = {_name("host", key): row for key, row in hosts.items()} | {_name("machine", key): row for key, row in machines.items()}
+    if named:
+        _append()(keys=list(named), args=[_RECENT_ROWS, int(RECENT.total_seconds()), *(json.dumps(row) for row in named.values())])
 
 
 def recent(kind: str, key: int) -> list[list[float | None]]:
@@ -86,7 +86,30 @@ def recent_of_many(kind: str, keys: Iterable[int], last: int = 24) -> dict[int, 
     for key in wanted:
         pipe.lrange(_name(kind, key), -last, -1)
     answers = pipe.execute() if wanted else []
-    return {key: [json.loads(row) for row in rows] for key, rows in zip(wanted, answers, strict=True)}
+    return {key: json.loads(b"[" + b",".join(rows) + b"]") for key, rows in zip(wanted, answers, strict=True)}
+
+
+@dataclass(frozen=True, slots=True)
+class Glance:
+    """What a row of a list shows of a subject: the newest sample, and CPU percent over the last ten minutes, oldest first."""
+
+    newest: list[float | None] | None
+    points: list[int]
+
+
+def glance(kind: str, keys: Iterable[int]) -> dict[int, Glance]:
+    """A glance at each of several subjects, in one round trip."""
+    wanted = list(keys)
+    pipe = store().pipeline(transaction=False)
+    for key in wanted:
+        pipe.lindex(_name(kind, key), -1)
+        pipe.lrange(_spark_name(kind, key), 0, -1)
+    answers = pipe.execute() if wanted else []
+    newest, sparks = answers[::2], answers[1::2]
+    return {
+        key: Glance(json.loads(row) if row else None, [int(point) for point in points])
+        for key, row, points in zip(wanted, newest, sparks, strict=True)
+    }
 
 
 def average(rows: Sequence[Row]) -> dict[str, Any]:
@@ -107,10 +130,37 @@ def beginning(at: datetime, resolution: Resolution) -> datetime:
     return datetime.fromtimestamp(seconds, tz=at.tzinfo)
 
 
+@cache
+def _append() -> Script:
+    """Three commands a key, done in the server: packing them here would cost the watcher more than taking the samples."""
+    return store().register_script("""
+        for i, key in ipairs(KEYS) do
+            redis.call('RPUSH', key, ARGV[i + 2])
+            redis.call('LTRIM', key, -ARGV[1], -1)
+            redis.call('EXPIRE', key, ARGV[2])
+        end
+    """)
+
+
 def _range(kind: str, key: int) -> list[bytes]:
     rows = store().lrange(_name(kind, key), 0, -1)
     return rows  # type: ignore[return-value]
 
 
+def _begins_a_point(kind: str, key: int, row: Row) -> bool:
+    """Whether the sample is the first this process stores in its step of the sparkline."""
+    step = int((row[0] or 0) // _SPARK_STEP_MS)
+    last = _spark_steps.get((kind, key))
+    _spark_steps[kind, key] = step
+    return last != step
+
+
+_spark_steps: dict[tuple[str, int], int] = {}
+
+
 def _name(kind: str, key: int) -> str:
     return f"wv:recent:{kind}:{key}"
+
+
+def _spark_name(kind: str, key: int) -> str:
+    return f"wv:spark:{kind}:{key}"

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Iterable
 from dataclasses import dataclass
+
+from django.db.models import QuerySet
 
 from accounts.models import User
 from accounts.roles import Role
+from hosts.models import Host
 from jobs import submit as jobs
 from jobs.models import Job, State
 from jobs.submit import Refused
@@ -16,6 +18,10 @@ from machines import access, power
 from machines.models import Machine
 
 logger = logging.getLogger(__name__)
+
+BUSY = "Another operation on it is running."
+_GENTLE = ("machines.shutdown", "machines.reboot")
+_BULK_FIELDS = ("name", "state", "has_saved_image", "persistent", "gone_at", "host__name", "host__state")
 
 
 @dataclass(frozen=True)
@@ -46,15 +52,23 @@ def set_power(user: User, machine: Machine, verb_name: str, *, batch: str = "") 
     if reason:
         raise Refused(f"{machine.name}: {reason}")
     if verb.name in ("force-off", "reset"):
-        _give_up_the_gentle_way(machine, user)
+        _give_up_gentle_ways([machine.pk], user)
     return jobs.submit(verb.kind, machine.subject, asked_by=user, batch=batch)
 
 
-def set_power_of_many(user: User, ids: Iterable[int], verb_name: str) -> list[Outcome]:
-    """The same for many, each with its own result. Machines that the person may not see are left out."""
-    batch = uuid.uuid4().hex
-    machines = access.visible(user).select_related("host").filter(pk__in=list(ids)).order_by("name", "pk")
-    return [_one_of_many(user, machine, verb_name, batch) for machine in machines]
+def set_power_of_many(user: User, machines: QuerySet[Machine], verb_name: str) -> list[Outcome]:
+    """The same for many, each with its own result. `machines`: a selection of access.visible(user)."""
+    verb, batch = power.VERBS[verb_name], uuid.uuid4().hex
+    asked = list(machines.select_related("host").only(*_BULK_FIELDS).order_by("name", "pk"))
+    refusals = {machine.pk: _refusal_for(user, verb, machine) for machine in asked}
+    wanted = [machine for machine in asked if not refusals[machine.pk]]
+    if verb.name in ("force-off", "reset"):
+        _give_up_gentle_ways([machine.pk for machine in wanted], user)
+    made = jobs.submit_many(verb.kind, [machine.subject for machine in wanted], asked_by=user, batch=batch)
+    return [
+        Outcome(machine.pk, machine.name, made.get(machine.pk), refusals[machine.pk] or ("" if machine.pk in made else BUSY))
+        for machine in asked
+    ]
 
 
 def set_autostart(user: User, machine: Machine, on: bool) -> Job:
@@ -65,18 +79,24 @@ def set_autostart(user: User, machine: Machine, on: bool) -> Job:
     return jobs.submit("machines.set_autostart", machine.subject, asked_by=user, params={"on": on})
 
 
-def _one_of_many(user: User, machine: Machine, verb_name: str, batch: str) -> Outcome:
+def try_it(user: User, host: Host) -> Job:
+    """Ask for a first, tiny machine on a host that has none; needs the role manager on it (already checked)."""
+    if not host.is_online:
+        raise Refused(f"{host.name} does not answer now.")
+    if Machine.objects.filter(host=host, gone_at=None).exists():
+        raise Refused(f"{host.name} has machines already.")
+    # The uuid is chosen here: whoever asks later what became of the job asks for this very machine.
+    return jobs.submit("machines.try_it", host.subject, asked_by=user, params={"uuid": str(uuid.uuid4())})
+
+
+def _refusal_for(user: User, verb: power.Verb, machine: Machine) -> str:
     if not access.may(user, machine, Role.OPERATOR):
-        return Outcome(machine.pk, machine.name, None, "This needs the role operator.")
-    try:
-        job = set_power(user, machine, verb_name, batch=batch)
-    except Refused as exc:
-        return Outcome(machine.pk, machine.name, None, str(exc).removeprefix(f"{machine.name}: "))
-    return Outcome(machine.pk, machine.name, job)
+        return "This needs the role operator."
+    return refusal(verb, machine)
 
 
-def _give_up_the_gentle_way(machine: Machine, user: User) -> None:
-    """A shut-down or reboot that still waits for the guest makes way for force."""
-    waiting = jobs.active_for("machine", machine.pk)
-    if waiting and waiting.kind in ("machines.shutdown", "machines.reboot") and waiting.state == State.RUNNING:
-        jobs.cancel(waiting, by=user.username)
+def _give_up_gentle_ways(machine_ids: list[int], user: User) -> None:
+    """Shut-downs and reboots that still wait for their guest make way for force."""
+    waiting = Job.objects.filter(subject_type="machine", subject_id__in=machine_ids, state=State.RUNNING, kind__in=_GENTLE)
+    for job in waiting:
+        jobs.cancel(job, by=user.username)

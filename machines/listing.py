@@ -103,7 +103,7 @@ class Query:
 
     def url(self, **changes: Any) -> str:
         """The list with some of it changed; a change of anything but the page begins on page one."""
-        changed = replace(self, **({} if "page" in changes else {"page": 1}), **changes)
+        changed = replace(self, **{"page": 1, **changes})
         return reverse("machines:list") + changed.question
 
     @cached_property

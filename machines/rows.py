@@ -18,13 +18,14 @@ from accounts.roles import Role
 from hosts.models import State as HostState
 from jobs.models import ACTIVE, Job
 from live import metrics
+from live.metrics import Glance
 from machines.models import ACTIVE_STATES, Machine, State
 
 logger = logging.getLogger(__name__)
 
-_POINTS = 24
 _FRESH_SECONDS = 30.0
 _REDIS_PAUSE_SECONDS = 10.0
+_NOTHING = Glance(None, [])
 
 # What is said of a machine while a job changes it.
 DOING = {
@@ -64,6 +65,7 @@ class Row:
     host_id: int
     host_name: str
     sees_host: bool
+    acts: bool
     points: Sequence[float]
     cpu: float | None
     memory_used: float | None
@@ -83,17 +85,17 @@ def rows_of(machines: QuerySet[Machine], user: User) -> list[Row]:
     """Three round trips, however many rows: the machines, their running jobs, their numbers."""
     found = [dict(zip(_FIELDS, values, strict=True)) for values in machines.values_list(*_FIELDS)]
     ids = [machine["pk"] for machine in found]
-    doing, samples = _doing(ids), recent(ids)
-    return [_row(machine, doing.get(machine["pk"], ""), samples.get(machine["pk"], []), user) for machine in found]
+    doing, numbers = _doing(ids), glance(ids)
+    return [_row(machine, doing.get(machine["pk"], ""), numbers.get(machine["pk"], _NOTHING), user) for machine in found]
 
 
-def recent(ids: Sequence[int], last: int = _POINTS) -> dict[int, list[list[float | None]]]:
-    """The newest samples of machines; {} while Redis is away, which is asked again only after a pause."""
+def glance(ids: Sequence[int]) -> dict[int, Glance]:
+    """The newest numbers of machines; {} while Redis is away, which is asked again only after a pause."""
     global _redis_away_until
     if not ids or time.monotonic() < _redis_away_until:
         return {}
     try:
-        return metrics.recent_of_many("machine", ids, last)
+        return metrics.glance("machine", ids)
     except redis.RedisError as exc:
         logger.warning("no recent numbers: %s", exc)
         _redis_away_until = time.monotonic() + _REDIS_PAUSE_SECONDS
@@ -137,7 +139,7 @@ def shown_state(state: str, *, stale: bool, saved: bool, doing: str) -> tuple[st
     return state, ""
 
 
-def _row(machine: dict[str, Any], doing: str, samples: list[list[float | None]], user: User) -> Row:
+def _row(machine: dict[str, Any], doing: str, seen: Glance, user: User) -> Row:
     stale = machine["host__state"] != HostState.ONLINE
     active = machine["state"] in ACTIVE_STATES
     shown, word = shown_state(machine["state"], stale=stale, saved=machine["has_saved_image"], doing=doing)
@@ -155,6 +157,7 @@ def _row(machine: dict[str, Any], doing: str, samples: list[list[float | None]],
         host_id=machine["host_id"],
         host_name=machine["host__name"],
         sees_host=user.rights.on_host(machine["host_id"]) >= Role.VIEWER,
+        acts=user.rights.on_machine(machine["pk"], machine["host_id"]) >= Role.OPERATOR,
         ip=ip,
         more_ips=more_ips,
         os=machine["os_name"] or _os_words(machine["os_id"]),
@@ -163,20 +166,19 @@ def _row(machine: dict[str, Any], doing: str, samples: list[list[float | None]],
         vcpus=machine["vcpus"],
         autostart=machine["autostart"],
         memory_total=machine["memory_bytes"],
-        **_numbers(machine, samples if active else [], active=active, stale=stale),
+        **_numbers(machine, seen, active=active, stale=stale),
     )
 
 
-def _numbers(machine: dict[str, Any], samples: list[list[float | None]], *, active: bool, stale: bool) -> dict[str, Any]:
+def _numbers(machine: dict[str, Any], seen: Glance, *, active: bool, stale: bool) -> dict[str, Any]:
     """The newest sample where it is fresh, else the last minute's average; nothing for a machine that is off."""
-    points = [sample[1] for sample in samples if sample[1] is not None]
     if not active:
         return {"points": (), "cpu": None, "memory_used": None, "disk": None, "net": None}
-    if samples and time.time() - (samples[-1][0] or 0) / 1000 < _FRESH_SECONDS:
-        _at, cpu, used, _total, read, write, received, sent = samples[-1]
-        return {"points": points, "cpu": cpu, "memory_used": used, "disk": _sum(read, write), "net": _sum(received, sent)}
+    if seen.newest and time.time() - (seen.newest[0] or 0) / 1000 < _FRESH_SECONDS:
+        _at, cpu, used, _total, read, write, received, sent = seen.newest
+        return {"points": seen.points, "cpu": cpu, "memory_used": used, "disk": _sum(read, write), "net": _sum(received, sent)}
     return {
-        "points": points,
+        "points": seen.points,
         "cpu": machine["cpu_percent"],
         "memory_used": machine["memory_used_bytes"],
         "disk": None if stale else machine["disk_bps"],

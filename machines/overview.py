@@ -1,0 +1,210 @@
+"""What the page of one machine shows: the facts of its row, put as a person reads them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import cached_property
+from typing import Any
+
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from accounts.models import User
+from accounts.roles import Role
+from jobs import access as job_access
+from jobs.models import ACTIVE, Job
+from jobs.models import State as JobState
+from machines import access, actions, history
+from machines.models import Machine, State
+from machines.power import VERBS, Verb
+from machines.rows import os_icon, shown_state
+
+_RECENT_LINES = 8
+_FORCE_AFTER = timedelta(minutes=15)
+_GENTLE = ("machines.shutdown", "machines.reboot")
+_MENU = ("start", "shutdown", "reboot", "pause", "resume", "save", "restore", "reset", "force-off", "nmi")
+_PRIMARY = {
+    State.OFF: "start",
+    State.CRASHED: "start",
+    State.RUNNING: "shutdown",
+    State.PAUSED: "resume",
+    State.SUSPENDED: "resume",
+    State.SHUTTING_DOWN: "force-off",
+}
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A verb with why it can't be chosen now, "" when it can."""
+
+    verb: Verb
+    why_not: str
+
+
+@dataclass(frozen=True)
+class Nic:
+    card: str
+    network: str
+    mac: str
+    model: str
+    link_up: bool
+    ips: list[str]
+
+
+@dataclass(frozen=True)
+class Disk:
+    target: str
+    where: str  # pool or folder, with what parts it from the name
+    name: str
+    device: str
+    bus: str
+    format: str
+    readonly: bool
+
+
+class Overview:
+    """One machine as one person may see it."""
+
+    def __init__(self, machine: Machine, user: User) -> None:
+        self.machine = machine
+        self._user = user
+
+    # ── what the person may ──
+
+    def _may(self, role: Role) -> bool:
+        return access.may(self._user, self.machine, role)
+
+    @cached_property
+    def sees_host(self) -> bool:
+        return self._user.rights.on_host(self.machine.host_id) >= Role.VIEWER
+
+    @cached_property
+    def sees_screen(self) -> bool:
+        return self._may(Role.CONSOLE)
+
+    @cached_property
+    def acts(self) -> bool:
+        return self._may(Role.OPERATOR) and not self.machine.gone_at
+
+    # ── state ──
+
+    @cached_property
+    def job(self) -> Job | None:
+        """The changing job that runs or waits, if the person may see it (they may: it is about this machine)."""
+        return next((job for job in self._jobs if job.is_active and job.changing), None)
+
+    @property
+    def shown(self) -> tuple[str, Any]:
+        """Shape and word of the state."""
+        if self.machine.gone_at:
+            return "gone", ""
+        doing = self.job.kind if self.job else ""
+        return shown_state(self.machine.state, stale=self.machine.is_stale, saved=self.machine.has_saved_image, doing=doing)
+
+    @property
+    def is_live(self) -> bool:
+        """On, and its host answers: there are numbers and a screen."""
+        return self.machine.is_active and not self.machine.is_stale and not self.machine.gone_at
+
+    # ── actions ──
+
+    @cached_property
+    def primary(self) -> Choice:
+        return self._choice(_PRIMARY.get(State(self.machine.state), "start"))
+
+    @cached_property
+    def menu(self) -> list[Choice]:
+        """All verbs but the primary one; those that can't be chosen say why."""
+        return [self._choice(name) for name in _MENU if name != self.primary.verb.name]
+
+    def _choice(self, name: str) -> Choice:
+        verb = VERBS[name]
+        why_not = actions.refusal(verb, self.machine)
+        if not why_not and name == "force-off":
+            why_not = self._why_not_force
+        return Choice(verb, why_not)
+
+    @cached_property
+    def _why_not_force(self) -> str:
+        """Force is offered where the gentle way failed, runs, or is not there."""
+        if self.machine.state != State.RUNNING:
+            return ""
+        since = timezone.now() - _FORCE_AFTER
+        tried = any(job.kind in _GENTLE and (job.is_active or (job.state != JobState.DONE and (job.finished_at or since) > since)) for job in self._jobs)
+        return "" if tried else _("Shut it down first: force is offered while the guest does not obey.")
+
+    # ── history ──
+
+    @cached_property
+    def _jobs(self) -> list[Job]:
+        """The newest jobs, and the one that is at it however long ago it was asked for."""
+        mine = job_access.visible(self._user).filter(subject_type="machine", subject_id=self.machine.pk)
+        newest = list(mine.order_by("-id")[:_RECENT_LINES])
+        if len(newest) == _RECENT_LINES and not any(job.is_active for job in newest):
+            newest += mine.filter(changing=True, state__in=ACTIVE)
+        return newest
+
+    @cached_property
+    def lines(self) -> Sequence[history.Line]:
+        return history.merged(self.machine.events.order_by("-id")[:_RECENT_LINES], self._jobs, most=_RECENT_LINES)
+
+    # ── facts ──
+
+    @cached_property
+    def nics(self) -> list[Nic]:
+        return [
+            Nic(
+                card=nic.get("target") or nic.get("model") or nic.get("kind", ""),
+                network=nic.get("source", ""),
+                mac=nic.get("mac", ""),
+                model=nic.get("model", ""),
+                link_up=bool(nic.get("link_up", True)),
+                ips=[address["ip"] for address in self.machine.addresses if address.get("mac") and address["mac"] == nic.get("mac")],
+            )
+            for nic in self.machine.nics
+        ]
+
+    @cached_property
+    def disks(self) -> list[Disk]:
+        return [_disk(disk) for disk in self.machine.disks]
+
+    @property
+    def ips(self) -> list[str]:
+        """IPv4 first."""
+        return sorted((str(address.get("ip", "")) for address in self.machine.addresses), key=lambda ip: ":" in ip)
+
+    @property
+    def os_icon(self) -> str:
+        return os_icon(self.machine.os_id, self.machine.os_name)
+
+    @property
+    def accelerator(self) -> str:
+        names = {"kvm": _("KVM"), "qemu": _("emulated"), "test": _("test driver")}
+        return names.get(self.machine.virt_type, self.machine.virt_type)
+
+    @property
+    def firmware(self) -> str:
+        return {"efi": "UEFI", "bios": "BIOS"}.get(self.machine.firmware, "")
+
+
+def _disk(disk: dict[str, Any]) -> Disk:
+    source, pool = disk.get("source", ""), disk.get("pool", "")
+    if pool:
+        where, name = f"{pool} /", disk.get("volume", "")
+    else:
+        folder, slash, name = source.rpartition("/")
+        where = f"{folder}{slash}" if slash else ""
+        match = re.fullmatch(r"([a-z]+):(.+)", source)
+        where, name = (f"{match[1]} /", match[2]) if match and not slash else (where, name)
+    return Disk(
+        target=disk.get("target", ""),
+        where=where,
+        name=name,
+        device=disk.get("device", ""),
+        bus=disk.get("bus", ""),
+        format=disk.get("format", ""),
+        readonly=bool(disk.get("readonly")),
+    )

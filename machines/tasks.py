@@ -1,0 +1,12 @@
+"""Celery's side: each task delegates in one line."""
+
+from __future__ import annotations
+
+from celery import shared_task
+
+from machines import camera
+
+
+@shared_task(name="machines.screen")
+def screen(machine_id: int) -> None:
+    camera.take(machine_id)
