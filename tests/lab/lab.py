@@ -27,6 +27,14 @@ SLOTS = range(100, 200)
 
 HostKey = Literal["own", "other"]
 
+# https://libvirt.org/hooks.html: the machine's name, the operation
+_HOOK = """#!/bin/sh
+case $1/$2 in
+  slow*/prepare) echo "$1 prepare" >> {log}; sleep {seconds} ;;
+  slow*/started) echo "$1 started" >> {log} ;;
+esac
+"""
+
 
 class Lab:
     """A number of hosts named h1, h2, …; index it with a name."""
@@ -206,6 +214,21 @@ class Host:
                     domain.destroy()
             for domain in connection.listAllDomains():
                 domain.undefineFlags(libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE | libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA)
+
+    def slow_starts(self, seconds: float) -> None:
+        """From now on every machine whose name begins with ``slow`` takes this long to start, by libvirt's own hook; ``starts()`` tells of it."""
+        hook = self.directory / "etc-libvirt" / "hooks" / "qemu"
+        hook.parent.mkdir(exist_ok=True)
+        hook.write_text(_HOOK.format(log=self.directory / "starts", seconds=seconds))
+        hook.chmod(0o755)
+        self.kill_libvirtd()  # it looks for hooks when it starts
+        self.start_libvirtd()
+
+    def starts(self, name: str) -> list[str]:
+        """What libvirt did to start a machine whose start is slow, in order: ``prepare`` as it begins, ``started`` when it runs."""
+        log = self.directory / "starts"
+        lines = log.read_text().splitlines() if log.exists() else []
+        return [step for line in lines for machine, step in [line.split()] if machine == name]
 
     # ── what can befall a host ───────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -116,6 +116,16 @@ def test_other_host_key_is_refused_by_who_knows_the_first(lab: Lab) -> None:
     assert _hostname(host.ssh_uri) == "h3"
 
 
+def test_slow_start_is_slow_and_counted(lab: Lab) -> None:
+    host = lab["h2"]
+    host.slow_starts(1.5)
+    guest = host.define(Recipe("slow-one"))
+    began = time.monotonic()
+    guest.host.virsh("start", guest.uuid)
+    assert time.monotonic() - began > 1.5
+    assert host.starts("slow-one") == ["prepare", "started"]
+
+
 def test_two_labs_side_by_side(lab: Lab) -> None:
     other = Lab.start(1)
     try:
