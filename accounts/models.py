@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from django.contrib.auth.models import AbstractUser
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from accounts.rights import Rights
 from accounts.roles import Role, Scope
@@ -56,6 +57,10 @@ class Grant(models.Model):
     def __str__(self) -> str:
         return f"{self.user_id} {self.get_role_display()} on {self.scope} {self.object_id}"
 
+    @property
+    def scope_words(self) -> str:
+        return {Scope.FLEET: _("on the fleet"), Scope.HOST: _("on a host"), Scope.MACHINE: _("on a machine")}[Scope(self.scope)]
+
 
 class Token(models.Model):
     """A bearer token of the API. Only its SHA-256 is kept: 256 random bits need no slow hash."""
@@ -73,6 +78,10 @@ class Token(models.Model):
 
     def __str__(self) -> str:
         return f"{self.prefix}… {self.name}"
+
+    @property
+    def is_over(self) -> bool:
+        return self.expires_at is not None and self.expires_at <= timezone.now()
 
 
 class SetupLink(models.Model):
