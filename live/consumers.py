@@ -6,6 +6,7 @@ import asyncio
 import json
 import time
 from collections import deque
+from collections.abc import Sequence
 from typing import Any
 
 from channels.db import database_sync_to_async
@@ -91,12 +92,12 @@ class LiveConsumer(AsyncWebsocketConsumer):
 
     # ── from the hub (same loop, never waits) ──
 
-    def may_hear(self, host_id: int, machine_id: int) -> bool:
-        """Facts about the list topics reach only those who may see the object."""
+    def may_hear(self, host_id: int, machine_ids: Sequence[int]) -> bool:
+        """Facts about the list topics reach only those who may see the host, or one of the machines."""
         rights = self._rights
-        if rights.fleet or not (host_id or machine_id):
+        if rights.fleet or not (host_id or machine_ids):
             return True
-        return bool(rights.hosts.get(host_id) or rights.machines.get(machine_id))
+        return bool(rights.hosts.get(host_id)) or any(rights.machines.get(key) for key in machine_ids)
 
     def push(self, frame: dict[str, Any]) -> None:
         self.push_text(json.dumps(frame))

@@ -15,13 +15,15 @@ from live import publisher
 GROUP = "live"
 
 
-def publish(topics: Iterable[str], what: str, *, host_id: int = 0, machine_id: int = 0) -> None:
+def publish(topics: Iterable[str], what: str, *, host_id: int = 0, machine_id: int = 0, machine_ids: Sequence[int] = ()) -> None:
     """Send a fact once the current transaction is committed (at once if there is none).
 
-    It reaches those who may see the machine, or the host where `machine_id` is 0; with neither, everybody
-    signed in.
+    The topic of an object ("machine:42") reaches all who subscribed to it: their rights were checked then. A list topic
+    ("machines") reaches those who may see the host or one of the machines (`machine_id`, or `machine_ids` where many
+    changed at once); with neither, everybody signed in.
     """
-    message = {"type": "fact", "topics": list(topics), "what": what, "host": host_id, "machine": machine_id}
+    machines = [machine_id] if machine_id else list(machine_ids)
+    message = {"type": "fact", "topics": list(topics), "what": what, "host": host_id, "machines": machines}
     transaction.on_commit(lambda: publisher.send(GROUP, message))
 
 

@@ -114,8 +114,10 @@ class Hub:
                 reached[socket].append(topic)
         frames: dict[tuple[str, ...], str] = {}
         for socket, topics in reached.items():
-            if not socket.may_hear(message["host"], message["machine"]):
-                continue
+            if not socket.may_hear(message["host"], message["machines"]):
+                topics = [topic for topic in topics if ":" in topic]  # noqa: PLW2901 - may be heard: checked when subscribed
+                if not topics:
+                    continue
             key = tuple(topics)
             if key not in frames:
                 frames[key] = json.dumps({"t": "fact", "topics": topics, "what": message["what"]})

@@ -67,11 +67,18 @@ def store() -> redis.Redis:
     return redis.Redis.from_url(settings.REDIS_URL, socket_timeout=5, socket_connect_timeout=2)
 
 
-def remember(*, hosts: Mapping[int, Row], machines: Mapping[int, Row]) -> None:
-    """Append the newest sample of a host and of its machines: one command, whatever their number."""
-    named = {_name("host", key): row for key, row in hosts.items()} | {_name("machine", key): row for key, row in machines.items()}
-    if named:
-        _append()(keys=list(named), args=[_RECENT_ROWS, int(RECENT.total_seconds()), *(json.dumps(row) for row in named.values())])
+def remember(samples: Mapping[str, Mapping[int, Row]]) -> None:
+    """Append the newest sample of many subjects, by kind ("machine", "host"), in one round trip and one command."""
+    rows = {_name(kind, key): json.dumps(row) for kind, of_kind in samples.items() for key, row in of_kind.items()}
+    points = {
+        _spark_name(kind, key): round(row[1] or 0)
+        for kind, of_kind in samples.items()
+        for key, row in of_kind.items()
+        if _begins_a_point(kind, key, row)
+    }
+    if rows:
+        limits = (len(rows), _RECENT_ROWS, SPARK_POINTS, int(RECENT.total_seconds()))
+        _append()(keys=[*rows, *points], args=[*limits, *rows.values(), *points.values()])
 
 
 def recent(kind: str, key: int) -> list[list[float | None]]:
@@ -134,10 +141,11 @@ def beginning(at: datetime, resolution: Resolution) -> datetime:
 def _append() -> Script:
     """Three commands a key, done in the server: packing them here would cost the watcher more than taking the samples."""
     return store().register_script("""
+        local rows, most_rows, most_points, seconds = unpack(ARGV, 1, 4)
         for i, key in ipairs(KEYS) do
-            redis.call('RPUSH', key, ARGV[i + 2])
-            redis.call('LTRIM', key, -ARGV[1], -1)
-            redis.call('EXPIRE', key, ARGV[2])
+            redis.call('RPUSH', key, ARGV[i + 4])
+            redis.call('LTRIM', key, -(i <= tonumber(rows) and most_rows or most_points), -1)
+            redis.call('EXPIRE', key, seconds)
         end
     """)
 

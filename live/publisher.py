@@ -11,6 +11,7 @@ import asyncio
 import logging
 import os
 import threading
+import time
 from typing import Any
 
 from channels.layers import get_channel_layer
@@ -18,6 +19,7 @@ from channels.layers import get_channel_layer
 logger = logging.getLogger(__name__)
 
 _MOST_WAITING = 5_000
+_SECONDS_BETWEEN_WARNINGS = 10.0
 _lock = threading.Lock()
 _sender: _Sender | None = None
 
@@ -32,11 +34,13 @@ class _Sender:
         self.pid = os.getpid()
         self._loop = asyncio.new_event_loop()
         self._waiting = 0
+        self._lost = 0
+        self._warned_at = 0.0
         threading.Thread(target=self._loop.run_forever, name="live-publisher", daemon=True).start()
 
     def put(self, group: str, message: dict[str, Any]) -> None:
         if self._waiting >= _MOST_WAITING:
-            logger.warning("live: %d messages wait, one dropped", self._waiting)
+            self._one_lost(f"{self._waiting} wait already")
             return
         self._waiting += 1
         asyncio.run_coroutine_threadsafe(self._send(group, message), self._loop)
@@ -47,9 +51,16 @@ class _Sender:
             assert layer is not None
             await layer.group_send(group, message)
         except Exception as exc:
-            logger.warning("live: a message was not sent: %s", exc)
+            self._one_lost(str(exc))
         finally:
             self._waiting -= 1
+
+    def _one_lost(self, why: str) -> None:
+        """Say it now and then: while Redis is away, a large fleet would fill the log."""
+        self._lost += 1
+        if time.monotonic() - self._warned_at >= _SECONDS_BETWEEN_WARNINGS:
+            logger.warning("live: %d messages were not sent: %s", self._lost, why)
+            self._lost, self._warned_at = 0, time.monotonic()
 
 
 def _this_process() -> _Sender:
