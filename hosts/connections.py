@@ -11,6 +11,7 @@ import threading
 from dataclasses import dataclass
 
 from hosts import credentials
+from hosts.endpoints import endpoint_of
 from hosts.models import Host, State
 from virt import connection as virt_connection
 from virt import events
@@ -40,7 +41,7 @@ def connection_to(host: Host) -> Connection:
         return kept.connection
     drop(host.pk)
     _refuse_the_hopeless(host)
-    opened = virt_connection.open(credentials.endpoint_of(host), credentials.credentials_of(host), keepalive=_KEEPALIVE)
+    opened = virt_connection.open(endpoint_of(host), credentials.credentials_of(host), keepalive=_KEEPALIVE)
     with _lock:
         _kept[host.pk] = _Kept(host.revision, opened)
     return opened

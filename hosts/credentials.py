@@ -3,22 +3,10 @@
 from __future__ import annotations
 
 from accounts import secrets
+from hosts.endpoints import endpoint_of as endpoint_of
 from hosts.keys import portal_key
 from hosts.models import Host, HostSecret
 from virt.connection import Credentials
-from virt.uri import Endpoint
-
-
-def endpoint_of(host: Host) -> Endpoint:
-    return Endpoint(
-        kind=host.kind,
-        driver=host.driver,
-        host=host.address,
-        port=host.port,
-        user=host.login,
-        path=host.path,
-        session=host.session,
-    )
 
 
 def credentials_of(host: Host) -> Credentials:
@@ -27,4 +15,3 @@ def credentials_of(host: Host) -> Credentials:
     if host.kind == "ssh" and not own.get("private_key"):
         own["private_key"] = secrets.unseal(portal_key().sealed_private)
     return Credentials(host_key=host.host_key, **own)
-

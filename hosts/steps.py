@@ -1,0 +1,118 @@
+"""The steps of a connection test as the page shows them: what was found, what runs, what is still to come."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.utils.translation import gettext_lazy as _lazy
+
+from hosts.models import Host, HostTest, Kind
+from jobs.models import Job
+from jobs.models import State as JobState
+
+# What each step is about, by virt.probe's names.
+TITLES: Mapping[str, Any] = {
+    "name": _lazy("Name"),
+    "route": _lazy("Way through the network"),
+    "port": _lazy("Port"),
+    "host key": _lazy("Host key"),
+    "login": _lazy("Login"),
+    "libvirt socket": _lazy("libvirt"),
+    "permission": _lazy("Permission"),
+    "version": _lazy("Versions"),
+    "identity": _lazy("Known already?"),
+}
+
+_REMOTE = ("name", "route", "port")
+_LOCAL = ("libvirt socket", "permission", "version")
+EXPECTED: Mapping[str, tuple[str, ...]] = {
+    Kind.SSH: (*_REMOTE, "host key", "login", *_LOCAL, "identity"),
+    Kind.TLS: (*_REMOTE, "host key", "login", *_LOCAL, "identity"),
+    Kind.TCP: (*_REMOTE, "login", *_LOCAL, "identity"),
+    Kind.LOCAL: (*_LOCAL, "identity"),
+    Kind.SESSION: (*_LOCAL, "identity"),
+    Kind.SOCKET: (*_LOCAL, "identity"),
+    Kind.TEST: ("version",),
+}
+
+
+@dataclass(frozen=True)
+class Shown:
+    """`state`: ok, failed, asks (a person has to decide), runs, waits or skipped."""
+
+    name: str
+    title: Any
+    state: str
+    words: str = ""
+    fix: str = ""
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """The newest test of a host with its job."""
+
+    test: HostTest | None
+    job: Job | None
+    steps: list[Shown]
+
+    @classmethod
+    def of(cls, host: Host) -> Progress:
+        """Two queries. Where a test was just asked for, the old one's steps are gone already."""
+        job = Job.objects.filter(kind="hosts.test", subject_type="host", subject_id=host.pk).order_by("-id").first()
+        test = HostTest.objects.filter(host=host).order_by("-id").first()
+        if job and (test is None or test.job_id != job.pk):
+            test = None if job.is_active else test
+        return cls(test, job, _shown(host, test, job))
+
+    @property
+    def runs(self) -> bool:
+        return bool(self.job and self.job.is_active)
+
+    @property
+    def passed(self) -> bool:
+        return bool(self.test and self.test.passed and not self.runs)
+
+    @property
+    def broken(self) -> Shown | None:
+        """The step that stopped it."""
+        return next((step for step in self.steps if step.state == "failed"), None)
+
+    @property
+    def asks(self) -> Shown | None:
+        return next((step for step in self.steps if step.state == "asks"), None)
+
+    @property
+    def trouble(self) -> str:
+        """Why there is no result though nothing runs: the job itself went wrong."""
+        if self.job and not self.runs and self.job.state != JobState.DONE and (self.test is None or self.test.passed is None):
+            return self.job.error or str(JobState(self.job.state).label)
+        return ""
+
+
+def _shown(host: Host, test: HostTest | None, job: Job | None) -> list[Shown]:
+    done = [_step(record) for record in test.steps] if test else []
+    names = [step.name for step in done]
+    rest = [name for name in EXPECTED[host.kind] if name not in names]
+    runs = bool(job and job.is_active)
+    stopped = any(step.state in ("failed", "asks") for step in done)
+    if not runs and test is None:
+        return []
+    coming = ["runs" if runs and not stopped and index == 0 else "waits" if runs and not stopped else "skipped" for index in range(len(rest))]
+    return done + [Shown(name, TITLES[name], state) for name, state in zip(rest, coming, strict=True)]
+
+
+def _step(record: Mapping[str, Any]) -> Shown:
+    name = str(record["name"])
+    state = record.get("state") or ("ok" if record["ok"] else "failed")
+    return Shown(name, TITLES.get(name, name.capitalize()), state, record.get("words", ""), record.get("fix", ""), record.get("detail", ""))
+
+
+def records(steps: Sequence[Any], **states: str) -> list[dict[str, Any]]:
+    """virt.probe's steps as they are stored; `states` says of a step (by its name) more than whether it is well."""
+    return [
+        {"name": s.name, "ok": s.ok, "words": s.words, "fix": s.fix, "detail": s.detail} | ({"state": states[s.name]} if s.name in states else {})
+        for s in steps
+    ]
