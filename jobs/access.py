@@ -15,9 +15,7 @@ def visible(user: User, role: Role = Role.VIEWER) -> QuerySet[Job]:
     rights = user.rights
     if rights.fleet >= role:
         return Job.objects.all()
-    return Job.objects.filter(
-        Q(host_id__in=rights.host_ids(role)) | Q(subject_type="machine", subject_id__in=rights.machine_ids(role))
-    )
+    return Job.objects.filter(Q(host_id__in=rights.host_ids(role)) | Q(subject_type="machine", subject_id__in=rights.machine_ids(role)))
 
 
 def get(user: User, pk: int, role: Role = Role.VIEWER) -> Job:

@@ -37,14 +37,19 @@ def declare(*kinds: Kind) -> None:
 
 
 def get(name: str) -> Kind:
+    """Raises KeyError for a kind that no app declares."""
     return _kinds[name]
 
 
-def title(name: str) -> str:
-    kind = _kinds.get(name)
-    return kind.title if kind else name
+def known(name: str) -> Kind:
+    """The same for a job of the past, whose kind this version may not have any more."""
+    return _kinds.get(name) or Kind(name, title=name, icon="bolt", changing=False)
 
 
-def icon(name: str) -> str:
-    kind = _kinds.get(name)
-    return kind.icon if kind else "bolt"
+def long_ones() -> list[str]:
+    return [kind.name for kind in _kinds.values() if not kind.quick]
+
+
+def every() -> list[Kind]:
+    """By title."""
+    return sorted(_kinds.values(), key=lambda kind: kind.title)

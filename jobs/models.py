@@ -10,6 +10,8 @@ from django.db.models import Q
 from django.urls import reverse
 from django.utils import timezone
 
+from jobs import kinds
+
 
 class State(models.TextChoices):
     QUEUED = "queued", "Queued"
@@ -21,6 +23,13 @@ class State(models.TextChoices):
 
 
 ACTIVE = (State.QUEUED, State.RUNNING)
+
+# A job that runs is in one of three conditions:
+#   held        a worker is at it: `claim` is that delivery's, `heartbeat_at` is fresh
+#   waiting     the host is at it and no worker is needed: `wait_until` is set, `claim` is empty
+#   held by nobody   its worker died or lost the host; the host is asked what became of it (jobs.run.settle)
+WAITING = Q(state=State.RUNNING, wait_until__isnull=False)
+HELD_BY_NOBODY = Q(state=State.RUNNING, wait_until__isnull=True, claim="")
 
 
 class Job(models.Model):
@@ -59,7 +68,7 @@ class Job(models.Model):
     heartbeat_at = models.DateTimeField(null=True)
     wait_until = models.DateTimeField(null=True)  # set while it waits for the host without a worker
     claim = models.CharField(max_length=32, blank=True)  # of the delivery that runs it
-    attempts = models.PositiveSmallIntegerField(default=0)
+    attempts = models.PositiveIntegerField(default=0)  # deliveries so far; with `claim`, which of them may write
 
     class Meta:
         ordering: ClassVar = ["-id"]
@@ -84,15 +93,11 @@ class Job(models.Model):
 
     @property
     def title(self) -> str:
-        from jobs import kinds
-
-        return kinds.title(self.kind)
+        return kinds.known(self.kind).title
 
     @property
     def icon(self) -> str:
-        from jobs import kinds
-
-        return kinds.icon(self.kind)
+        return kinds.known(self.kind).icon
 
     @property
     def is_active(self) -> bool:
@@ -100,11 +105,14 @@ class Job(models.Model):
 
     @property
     def can_cancel(self) -> bool:
-        from jobs import kinds
-
         if self.cancel_asked_by or not self.is_active:
             return False
-        return self.state == State.QUEUED or self.wait_until is not None or kinds.get(self.kind).cancellable
+        return not self.is_held or kinds.known(self.kind).cancellable
+
+    @property
+    def is_held(self) -> bool:
+        """A worker is at it now."""
+        return self.state == State.RUNNING and self.wait_until is None and bool(self.claim)
 
     @property
     def subject_url(self) -> str:
@@ -129,3 +137,6 @@ class JobLine(models.Model):
 
     class Meta:
         ordering: ClassVar = ["id"]
+
+    def __str__(self) -> str:
+        return self.text

@@ -23,6 +23,7 @@ class Fate(StrEnum):
     DONE = "done"  # the effect is there
     NOT_DONE = "not done"  # it is not there, and nothing runs
     STILL_RUNNING = "still running"
+    UNKNOWN = "unknown"  # nothing on the host tells, and nothing runs
 
 
 @dataclass(frozen=True)

@@ -3,23 +3,36 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from enum import IntEnum
 from typing import Any
 
 from celery import current_app
 from django.db import IntegrityError, transaction
+from django.db.models import Q
 from django.utils import timezone
 
+from accounts import audit
 from accounts.models import User
 from jobs import kinds
-from jobs.models import ACTIVE, Job, State
+from jobs.models import ACTIVE, HELD_BY_NOBODY, WAITING, Job, State
 from live import facts
 
 logger = logging.getLogger(__name__)
 
 QUICK_LIMIT_SECONDS = 120  # the worker process is ended then: a soft limit cannot interrupt a C call
+MOST_ACTIVE_OF_A_PERSON = 20_000
+_MOST_NAMES = 200  # in one entry of the audit log
+
+
+class Urgency(IntEnum):
+    """Which of Redis' lists a message goes to; the smallest is read first. The sweep's own are 0."""
+
+    LOOK = 3  # a job that waits looks again
+    RUN = 6
 
 
 class Refused(Exception):
@@ -37,15 +50,16 @@ class Subject:
     host_name: str = ""
 
 
-def submit(
-    kind_name: str, subject: Subject, *, asked_by: User | None, params: dict[str, Any] | None = None, batch: str = ""
-) -> Job:
+def submit(kind_name: str, subject: Subject, *, asked_by: User | None, params: dict[str, Any] | None = None, batch: str = "") -> Job:
     """Save the row and enqueue it once committed; raises Refused when another changing job holds the subject."""
+    _refuse_too_many(asked_by, 1)
     job = _new(kind_name, subject, asked_by, params or {}, batch)
     try:
         with transaction.atomic():
             job.save(force_insert=True)
+            audit.record(job.kind, job.subject_name, actor=asked_by, result="asked", detail={"job": job.pk})
     except IntegrityError as exc:
+        audit.record(job.kind, job.subject_name, actor=asked_by, result="refused")
         raise Refused(_who_is_at_it(subject)) from exc
     announce(job, "queued")
     transaction.on_commit(lambda: enqueue(job))
@@ -55,67 +69,114 @@ def submit(
 def submit_many(kind_name: str, subjects: Sequence[Subject], *, asked_by: User | None, batch: str) -> dict[int, Job]:
     """Save many jobs of one kind at once; {subject id: job}, without the subjects that another changing job holds.
 
-    One insert, one fact and one message for all of them: ten thousand take a second, not half a minute.
+    One insert, one message to the broker and a fact a host for all of them: ten thousand take a second, not half a minute.
     """
+    _refuse_too_many(asked_by, len(subjects))
     with transaction.atomic():
         Job.objects.bulk_create([_new(kind_name, subject, asked_by, {}, batch) for subject in subjects], ignore_conflicts=True, batch_size=500)
         made = {job.subject_id: job for job in Job.objects.filter(batch=batch)}
         if made:
-            topics = dict.fromkeys(topic for job in made.values() for topic in job.topics if not topic.startswith("job:"))
-            facts.publish(topics, "jobs queued")
-            transaction.on_commit(lambda: enqueue_batch(batch))
+            names = [job.subject_name for job in made.values()]
+            audit.record(kind_name, f"{len(made)} at once", actor=asked_by, result="asked", detail={"batch": batch, "names": names[:_MOST_NAMES]})
+            _announce_many(made.values())
+            transaction.on_commit(lambda: send("jobs.enqueue_batch", batch, queue="quick", priority=Urgency.LOOK))
     return made
 
 
-def enqueue_batch(batch: str) -> None:
-    """Have a worker hand the batch's jobs to the broker one by one."""
-    try:
-        current_app.send_task("jobs.enqueue_batch", args=[batch], queue="quick", retry=False)
-    except Exception as exc:
-        logger.warning("batch %s waits for the broker: %s", batch, exc)
-
-
-def enqueue(job: Job) -> None:
+def enqueue(job: Job, urgency: Urgency = Urgency.RUN) -> None:
     """Hand the job to the broker; when that is away the sweep does it later."""
+    kind = kinds.known(job.kind)
+    limit = QUICK_LIMIT_SECONDS if kind.quick else None
+    send("jobs.run", job.pk, queue=kind.queue, time_limit=limit, priority=urgency)
+
+
+def send(task: str, which: int | str, **options: Any) -> None:
+    """A message about a job or a batch of them; without the broker it is only logged."""
     try:
-        kind = kinds.get(job.kind)
-        limit = QUICK_LIMIT_SECONDS if kind.quick else None
-        current_app.send_task("jobs.run", args=[job.pk], queue=kind.queue, time_limit=limit, retry=False)
+        current_app.send_task(task, args=[which], retry=False, **options)
     except Exception as exc:
-        logger.warning("job %s waits for the broker: %s", job.pk, exc)
+        logger.warning("%s %s waits for the broker: %s", task, which, exc)
 
 
 def cancel(job: Job, by: str) -> bool:
-    """Ask the job to stop. One that no worker holds ends at once; returns whether there was something to stop."""
-    now = timezone.now()
-    idle = Job.objects.filter(pk=job.pk).filter(_no_worker_holds_it())
-    if idle.update(state=State.CANCELLED, finished_at=now, cancel_asked_by=by, phase="", wait_until=None):
-        announce(job, "cancelled")
-        return True
-    asked = Job.objects.filter(pk=job.pk, state=State.RUNNING, cancel_asked_by="").update(cancel_asked_by=by)
-    if asked:
-        announce(job, "cancelling")
-    return bool(asked)
+    """Ask the job to stop; returns whether there was something to stop.
+
+    Queued, or only waiting for the host: it ends at once. Held by a worker, or waiting for something that can be
+    stopped on the host: a worker stops it. Its worker died and the host can't be asked: it is given up, and says so.
+    """
+    return _end_idle(job, by) or _give_up(job, by) or _ask_to_stop(job, by)
 
 
 def active_for(subject_type: str, subject_id: int) -> Job | None:
     """The changing job that holds the subject, if any."""
-    return Job.objects.filter(
-        subject_type=subject_type, subject_id=subject_id, changing=True, state__in=ACTIVE
-    ).first()
+    return Job.objects.filter(subject_type=subject_type, subject_id=subject_id, changing=True, state__in=ACTIVE).first()
 
 
 def wake_waiting(subject_type: str, subject_ids: list[int]) -> None:
     """The subjects changed: jobs that wait for just that look again now instead of at the next sweep."""
-    waiting = Job.objects.filter(
-        subject_type=subject_type, subject_id__in=subject_ids, state=State.RUNNING, wait_until__isnull=False
-    )
+    waiting = Job.objects.filter(WAITING, subject_type=subject_type, subject_id__in=subject_ids)
     for job in waiting:
-        transaction.on_commit(lambda job=job: enqueue(job))  # type: ignore[misc]
+        transaction.on_commit(lambda job=job: enqueue(job, Urgency.LOOK))  # type: ignore[misc]
 
 
 def announce(job: Job, what: str) -> None:
     facts.publish(job.topics, f"job {what}", **job.rights_key)
+
+
+def _announce_many(jobs: Iterable[Job]) -> None:
+    """One fact a host, for those who may see one of its machines that are meant."""
+    hosts: defaultdict[int, list[Job]] = defaultdict(list)
+    for job in jobs:
+        hosts[job.host_id].append(job)
+    for host_id, theirs in hosts.items():
+        topics = dict.fromkeys(topic for job in theirs for topic in job.topics if not topic.startswith("job:"))
+        machine_ids = [job.subject_id for job in theirs if job.subject_type == "machine"]
+        facts.publish(topics, "jobs queued", host_id=host_id, machine_ids=machine_ids)
+
+
+def record_end(job: Job, state: State, error: str = "") -> None:
+    """The audit log says how it ended: "asked" alone would look like "done"."""
+    audit.record(job.kind, job.subject_name, actor=job.asked_by, result=state.value, detail={"job": job.pk, **({"error": error[:300]} if error else {})})
+
+
+# ── the steps of cancelling ──
+
+
+def _end_idle(job: Job, by: str) -> bool:
+    """No worker holds it, and nothing of it needs to be stopped on the host."""
+    idle = Job.objects.filter(pk=job.pk, state=State.QUEUED)
+    if not kinds.known(job.kind).cancellable:
+        idle = Job.objects.filter(pk=job.pk).filter(WAITING | Q(state=State.QUEUED))
+    if not idle.update(state=State.CANCELLED, finished_at=timezone.now(), cancel_asked_by=by, phase="", wait_until=None):
+        return False
+    if job.started_at:
+        job.lines.create(text=f"{by} cancelled it. What was asked of the host already is not taken back.")
+    _ended(job, State.CANCELLED)
+    return True
+
+
+def _give_up(job: Job, by: str) -> bool:
+    words = f"Its worker died, and {by} did not wait until the host could say what became of it."
+    orphan = Job.objects.filter(HELD_BY_NOBODY, pk=job.pk)
+    if not orphan.update(state=State.INTERRUPTED, finished_at=timezone.now(), cancel_asked_by=by, phase="", error=words):
+        return False
+    _ended(job, State.INTERRUPTED, words)
+    return True
+
+
+def _ask_to_stop(job: Job, by: str) -> bool:
+    asked = Job.objects.filter(pk=job.pk, state=State.RUNNING, cancel_asked_by="").update(cancel_asked_by=by)
+    if not asked:
+        return False
+    announce(job, "cancelling")
+    if Job.objects.filter(WAITING, pk=job.pk).exists():
+        transaction.on_commit(lambda: enqueue(job, Urgency.LOOK))
+    return True
+
+
+def _ended(job: Job, state: State, error: str = "") -> None:
+    record_end(job, state, error)
+    announce(job, state.value)
 
 
 def _new(kind_name: str, subject: Subject, asked_by: User | None, params: dict[str, Any], batch: str) -> Job:
@@ -135,10 +196,9 @@ def _new(kind_name: str, subject: Subject, asked_by: User | None, params: dict[s
     )
 
 
-def _no_worker_holds_it() -> Any:
-    from django.db.models import Q
-
-    return Q(state=State.QUEUED) | Q(state=State.RUNNING, wait_until__isnull=False)
+def _refuse_too_many(person: User | None, more: int) -> None:
+    if person and Job.objects.filter(asked_by=person, state__in=ACTIVE).count() + more > MOST_ACTIVE_OF_A_PERSON:
+        raise Refused(f"{MOST_ACTIVE_OF_A_PERSON} jobs of yours are not finished. Wait for them, or cancel some.")
 
 
 def _who_is_at_it(subject: Subject) -> str:

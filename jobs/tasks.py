@@ -18,6 +18,11 @@ def enqueue_batch(batch: str) -> None:
     runner.enqueue_batch(batch)
 
 
+@shared_task(name="jobs.settle")
+def settle(job_id: int) -> None:
+    runner.settle(job_id)
+
+
 @shared_task(name="jobs.sweep", time_limit=60)
 def sweep() -> None:
     beats.beat()
