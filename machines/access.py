@@ -37,5 +37,11 @@ def may(user: User, machine: Machine, role: Role) -> bool:
     return user.rights.on_machine(machine.pk, machine.host_id) >= role
 
 
+def acts_anywhere(user: User) -> bool:
+    """Whether there is any machine that the person may operate: else a list needs no boxes to select."""
+    rights = user.rights
+    return rights.fleet >= Role.OPERATOR or bool(rights.host_ids(Role.OPERATOR) or rights.machine_ids(Role.OPERATOR))
+
+
 def visible_ids(user: User, ids: set[int]) -> set[int]:
     return set(visible(user, gone=True).filter(pk__in=ids).values_list("pk", flat=True))

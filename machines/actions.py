@@ -71,22 +71,22 @@ def set_power_of_many(user: User, machines: QuerySet[Machine], verb_name: str) -
     ]
 
 
-def set_autostart(user: User, machine: Machine, on: bool) -> Job:
-    if machine.gone_at or machine.is_stale:
-        raise Refused(f"{machine.name}: {machine.host.name} does not answer.")
+def autostart_refusal(machine: Machine) -> str:
+    """Why autostart can't be set now, or "" when it can."""
+    if machine.gone_at:
+        return "It is not on its host any more."
+    if machine.is_stale:
+        return f"{machine.host.name} does not answer."
     if not machine.persistent:
-        raise Refused(f"{machine.name} is transient: it has no definition that could start by itself.")
+        return "It is transient: it has no definition that could start by itself."
+    return ""
+
+
+def set_autostart(user: User, machine: Machine, on: bool) -> Job:
+    reason = autostart_refusal(machine)
+    if reason:
+        raise Refused(f"{machine.name}: {reason}")
     return jobs.submit("machines.set_autostart", machine.subject, asked_by=user, params={"on": on})
-
-
-def try_it(user: User, host: Host) -> Job:
-    """Ask for a first, tiny machine on a host that has none; needs the role manager on it (already checked)."""
-    if not host.is_online:
-        raise Refused(f"{host.name} does not answer now.")
-    if Machine.objects.filter(host=host, gone_at=None).exists():
-        raise Refused(f"{host.name} has machines already.")
-    # The uuid is chosen here: whoever asks later what became of the job asks for this very machine.
-    return jobs.submit("machines.try_it", host.subject, asked_by=user, params={"uuid": str(uuid.uuid4())})
 
 
 def _refusal_for(user: User, verb: power.Verb, machine: Machine) -> str:

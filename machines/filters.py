@@ -72,10 +72,6 @@ def condition_of(terms: Iterable[Term]) -> Q:
     return wanted
 
 
-def asks_for_state(terms: Iterable[Term]) -> bool:
-    return any(term.field == "state" and not term.problem for term in terms)
-
-
 # ── reading ──
 
 _WORD = re.compile(r'(?:[^\s"]|"[^"]*"?)+')

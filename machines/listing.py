@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
-from django.db.models import Count, F, QuerySet
+from django.db import models
+from django.db.models import F, QuerySet
 from django.db.models.expressions import OrderBy
 from django.http import QueryDict
 from django.urls import reverse
@@ -19,6 +20,7 @@ from hosts.models import State as HostState
 from machines import access, filters
 from machines.filters import Term
 from machines.models import Machine, State
+from machines.power import VERBS, Verb
 from machines.rows import Row, rows_of
 
 SIZES = (50, 100, 200)
@@ -27,11 +29,15 @@ _LAST_PAGE = 100_000
 
 @dataclass(frozen=True)
 class Column:
-    """`order`: what sorting by it compares, () where there is no order; `first`: the direction of the first click."""
+    """`order`: what sorting by it compares, () where there is no order; `first`: the direction of the first click.
+
+    `css`: its cells' class after "c-".
+    """
 
     name: str
     title: Any
     order: tuple[str, ...] = ()
+    css: str = ""
     number: bool = False
     usual: bool = True
     first: str = ""
@@ -40,20 +46,20 @@ class Column:
 COLUMNS = {
     column.name: column
     for column in (
-        Column("host", _("Host"), ("host__name",)),
-        Column("cpu", _("CPU"), ("cpu_percent",), first="-"),
-        Column("mem", _("Memory"), ("memory_used_bytes",), first="-"),
-        Column("disk", _("Disk"), ("disk_bps",), number=True, first="-"),
-        Column("net", _("Net"), ("net_bps",), number=True, first="-"),
-        Column("ip", _("IP")),
-        Column("os", _("OS"), ("os_name", "os_id")),
-        Column("up", _("Uptime"), ("started_at",), number=True),
-        Column("vcpus", _("vCPU"), ("vcpus",), number=True, usual=False, first="-"),
-        Column("autostart", _("Autostart"), ("autostart",), usual=False, first="-"),
-        Column("uuid", _("UUID"), ("uuid",), usual=False),
+        Column("host", _("Host"), ("host__name",), "host"),
+        Column("cpu", _("CPU"), ("cpu_percent",), "cpu", first="-"),
+        Column("mem", _("Memory"), ("memory_used_bytes",), "mem", first="-"),
+        Column("disk", _("Disk"), ("disk_bps",), "io", number=True, first="-"),
+        Column("net", _("Net"), ("net_bps",), "io", number=True, first="-"),
+        Column("ip", _("IP"), (), "ip"),
+        Column("os", _("OS"), ("os_name", "os_id"), "os"),
+        Column("up", _("Uptime"), ("started_at",), "up", number=True),
+        Column("vcpus", _("vCPU"), ("vcpus",), "vcpu", number=True, usual=False, first="-"),
+        Column("autostart", _("Autostart"), ("autostart",), "auto", usual=False, first="-"),
+        Column("uuid", _("UUID"), ("uuid",), "uuid", usual=False),
     )
 }
-_ALWAYS = {"state": Column("state", _("State"), ("state",)), "name": Column("name", _("Name"), ("name",))}
+_ALWAYS = {"state": Column("state", _("State"), ("state",), "state"), "name": Column("name", _("Name"), ("name",), "name")}
 USUAL = tuple(column.name for column in COLUMNS.values() if column.usual)
 
 # The shape and the search word of each state of the tally, in the order shown.
@@ -146,23 +152,25 @@ class Query:
 
     def machines(self, user: User) -> QuerySet[Machine]:
         """The person's machines that it asks for, all pages, in order."""
-        return self._visible(user).filter(filters.condition_of(self.terms)).order_by(*self._order())
+        return access.visible(user).filter(filters.condition_of(self.terms)).order_by(*self._order())
 
     def tally(self, user: User) -> dict[str, int]:
         """How many machines of each state there would be if it asked for none; "stale" for those of silent hosts."""
         others = [term for term in self.terms if term.field != "state"]
-        found = self._visible(user).filter(filters.condition_of(others)).order_by()
+        found = access.visible(user).filter(filters.condition_of(others)).order_by()
         counts = {key: 0 for key, _state in TALLY}
-        for state, host_state, number in found.values_list("state", "host__state").annotate(n=Count("pk")):
+        for state, host_state, number in found.values_list("state", "host__state").annotate(models.Count("pk")):
             counts[state if host_state == HostState.ONLINE else "stale"] += number
         return counts
 
     def count(self, user: User, tally: Mapping[str, int]) -> int:
         """How many there are; asks only when the tally can't tell."""
-        return self.machines(user).order_by().count() if filters.asks_for_state(self.terms) else sum(tally.values())
-
-    def _visible(self, user: User) -> QuerySet[Machine]:
-        return access.visible(user)
+        states = [term for term in self.terms if term.field == "state" and not term.problem]
+        if not states:
+            return sum(tally.values())
+        if len(states) == 1 and not states[0].negated and all(value in tally for value in states[0].values):
+            return sum(tally[value] for value in set(states[0].values))
+        return self.machines(user).order_by().count()
 
     def _order(self) -> Iterator[OrderBy | str]:
         column, descending = _column_of(self.sort), self.sort.startswith("-")
@@ -170,6 +178,61 @@ class Query:
         for field in column.order:
             yield F(field).desc(nulls_last=True) if descending else F(field).asc(nulls_last=True)
         yield from ("pk",) if column.name == "name" else ("name", "pk")
+
+
+class Head(NamedTuple):
+    """A column's head: its address to sort by, "" where there is no order, and how it is sorted now (for aria-sort)."""
+
+    column: Column
+    url: str
+    sorting: str
+
+
+class Choice(NamedTuple):
+    column: Column
+    shown: bool
+
+
+class Chip(NamedTuple):
+    """A filter, and the address of the list without it."""
+
+    term: Term
+    without: str
+
+
+class InState(NamedTuple):
+    """How many machines are in a state, and the address of just those."""
+
+    state: str
+    word: Any
+    number: int
+    url: str
+    current: bool
+
+
+class Link(NamedTuple):
+    """A way to look at the list."""
+
+    title: Any
+    url: str
+    current: bool
+
+
+class BulkVerb(NamedTuple):
+    """`states`: where it makes sense, as data-states has it; `why`: what is said when no selected machine is in one of them."""
+
+    verb: Verb
+    states: str
+    why: Any
+
+
+VIEWS = (
+    (_("All"), ()),
+    (_("Needs attention"), (Term("state", ":", ("crashed", "stale")),)),
+    (_("Busy"), (Term("cpu", ">", ("80",)),)),
+    (_("No agent"), (Term("agent", ":", ("missing", "silent")), Term("state", ":", ("running",)))),
+)
+_MAIN_VERBS = {"start": _("None of them is off."), "shutdown": _("None of them is running."), "reboot": ""}
 
 
 @dataclass(frozen=True)
@@ -180,6 +243,7 @@ class Page:
     rows: list[Row]
     tally: dict[str, int]
     total: int
+    acts: bool
 
     @classmethod
     def of(cls, query: Query, user: User) -> Page:
@@ -187,7 +251,7 @@ class Page:
         total = query.count(user, tally)
         query = replace(query, page=min(query.page, max(1, -(-total // query.size))))
         start = (query.page - 1) * query.size
-        return cls(query, rows_of(query.machines(user)[start : start + query.size], user), tally, total)
+        return cls(query, rows_of(query.machines(user)[start : start + query.size], user), tally, total, access.acts_anywhere(user))
 
     @property
     def pages(self) -> int:
@@ -210,37 +274,51 @@ class Page:
         return self.query.url(page=self.query.page + 1) if self.query.page < self.pages else ""
 
     @property
-    def sizes(self) -> list[tuple[int, str]]:
-        return [(size, self.query.url(size=size)) for size in SIZES]
+    def sizes(self) -> list[Link]:
+        return [Link(size, self.query.url(size=size), size == self.query.size) for size in SIZES]
 
     @property
-    def chips(self) -> list[tuple[Term, str]]:
-        """Each chip with the address of the list without it."""
-        return [(term, self.query.without(term)) for term in self.query.chips]
+    def views(self) -> list[Link]:
+        shown = None if self.query.typed else set(self.query.chips)
+        return [Link(title, replace(Query(), chips=chips, size=self.query.size).url(), shown == set(chips)) for title, chips in VIEWS]
 
     @property
-    def heads(self) -> list[tuple[Column, str, str]]:
-        """Each shown column with its address to sort by and how it is sorted now (for aria-sort)."""
+    def chips(self) -> list[Chip]:
+        return [Chip(term, self.query.without(term)) for term in self.query.chips]
+
+    @property
+    def heads(self) -> list[Head]:
         shown = [*_ALWAYS.values(), *(COLUMNS[name] for name in self.query.columns)]
-        return [(column, self.query.sorted_by(column.name) if column.order else "", self._sorting(column)) for column in shown]
+        return [Head(column, self.query.sorted_by(column.name) if column.order else "", self._sorting(column)) for column in shown]
 
     @property
-    def choices(self) -> list[tuple[Column, bool]]:
-        """All columns that can be chosen, and whether they are."""
-        return [(column, column.name in self.query.columns) for column in COLUMNS.values()]
+    def choices(self) -> list[Choice]:
+        return [Choice(column, column.name in self.query.columns) for column in COLUMNS.values()]
 
     @property
-    def states(self) -> Iterable[tuple[str, Any, int, str, bool]]:
-        """The tally: state, its word, how many, the address of just those, whether that is what is shown; empty ones left out."""
+    def states(self) -> Iterator[InState]:
+        """The tally; states that no machine is in are left out."""
         chosen = {value for term in self.query.terms if term.field == "state" for value in term.values}
         for key, state in TALLY:
             if self.tally[key] or key in chosen or key in ("running", "off"):
-                yield key, state.label if state else _("Not seen"), self.tally[key], self.query.with_state(key), key in chosen
+                yield InState(key, state.label if state else _("Not seen"), self.tally[key], self.query.with_state(key), key in chosen)
+
+    @property
+    def main_verbs(self) -> list[BulkVerb]:
+        return [_bulk(VERBS[name], why) for name, why in _MAIN_VERBS.items()]
+
+    @property
+    def more_verbs(self) -> list[BulkVerb]:
+        return [_bulk(verb, "") for verb in VERBS.values() if verb.name not in _MAIN_VERBS]
 
     def _sorting(self, column: Column) -> str:
         if self.query.sort.lstrip("-") != column.name:
             return ""
         return "descending" if self.query.sort.startswith("-") else "ascending"
+
+
+def _bulk(verb: Verb, why: Any) -> BulkVerb:
+    return BulkVerb(verb, " ".join(sorted(verb.allowed)), why)
 
 
 def _all_columns() -> dict[str, Column]:

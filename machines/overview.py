@@ -20,7 +20,7 @@ from jobs.models import State as JobState
 from machines import access, actions, history
 from machines.models import Machine, State
 from machines.power import VERBS, Verb
-from machines.rows import os_icon, shown_state
+from machines.rows import os_icon, os_words, shown_state
 
 _RECENT_LINES = 8
 _FORCE_AFTER = timedelta(minutes=15)
@@ -52,6 +52,10 @@ class Nic:
     model: str
     link_up: bool
     ips: list[str]
+
+    @property
+    def more(self) -> int:
+        return len(self.ips) - 1
 
 
 @dataclass(frozen=True)
@@ -102,7 +106,8 @@ class Overview:
         if self.machine.gone_at:
             return "gone", ""
         doing = self.job.kind if self.job else ""
-        return shown_state(self.machine.state, stale=self.machine.is_stale, saved=self.machine.has_saved_image, doing=doing)
+        seen_at = self.machine.host.last_seen_at
+        return shown_state(self.machine.state, stale=self.machine.is_stale, seen_at=seen_at, saved=self.machine.has_saved_image, doing=doing)
 
     @property
     def is_live(self) -> bool:
@@ -172,9 +177,27 @@ class Overview:
         return [_disk(disk) for disk in self.machine.disks]
 
     @property
+    def writable(self) -> list[Disk]:
+        """What unsaved data could be lost of."""
+        return [disk for disk in self.disks if disk.name and not disk.readonly and disk.device in ("disk", "lun")]
+
+    @property
+    def why_not_autostart(self) -> str:
+        """Why autostart can't be switched now, "" when it can."""
+        return actions.autostart_refusal(self.machine)
+
+    @cached_property
     def ips(self) -> list[str]:
         """IPv4 first."""
         return sorted((str(address.get("ip", "")) for address in self.machine.addresses), key=lambda ip: ":" in ip)
+
+    @property
+    def more_ips(self) -> int:
+        return len(self.ips) - 4
+
+    @property
+    def os(self) -> str:
+        return self.machine.os_name or os_words(self.machine.os_id)
 
     @property
     def os_icon(self) -> str:

@@ -11,6 +11,8 @@ from typing import Any
 
 import redis
 from django.db.models import QuerySet
+from django.utils.html import format_html
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
@@ -19,6 +21,7 @@ from hosts.models import State as HostState
 from jobs.models import ACTIVE, Job
 from live import metrics
 from live.metrics import Glance
+from live.templatetags.wv import ago
 from machines.models import ACTIVE_STATES, Machine, State
 
 logger = logging.getLogger(__name__)
@@ -128,10 +131,10 @@ def first_address(addresses: Sequence[Mapping[str, Any]]) -> tuple[str, int]:
     return first, max(0, len(ips) - 1)
 
 
-def shown_state(state: str, *, stale: bool, saved: bool, doing: str) -> tuple[str, Any]:
+def shown_state(state: str, *, stale: bool, seen_at: dt.datetime | None, saved: bool, doing: str) -> tuple[str, Any]:
     """Shape and word: what a silent host last showed is not claimed to be so now; a running job goes before the state."""
     if stale:
-        return "stale", ""
+        return "stale", format_html(gettext("Seen {}"), ago(seen_at)) if seen_at else gettext("Never seen")
     if doing in DOING:
         return "moving", DOING[doing]
     if state == State.OFF and saved:
@@ -142,7 +145,7 @@ def shown_state(state: str, *, stale: bool, saved: bool, doing: str) -> tuple[st
 def _row(machine: dict[str, Any], doing: str, seen: Glance, user: User) -> Row:
     stale = machine["host__state"] != HostState.ONLINE
     active = machine["state"] in ACTIVE_STATES
-    shown, word = shown_state(machine["state"], stale=stale, saved=machine["has_saved_image"], doing=doing)
+    shown, word = shown_state(machine["state"], stale=stale, seen_at=machine["host__last_seen_at"], saved=machine["has_saved_image"], doing=doing)
     ip, more_ips = first_address(machine["addresses"])
     return Row(
         pk=machine["pk"],
@@ -160,7 +163,7 @@ def _row(machine: dict[str, Any], doing: str, seen: Glance, user: User) -> Row:
         acts=user.rights.on_machine(machine["pk"], machine["host_id"]) >= Role.OPERATOR,
         ip=ip,
         more_ips=more_ips,
-        os=machine["os_name"] or _os_words(machine["os_id"]),
+        os=machine["os_name"] or os_words(machine["os_id"]),
         os_icon=os_icon(machine["os_id"], machine["os_name"]),
         started_at=machine["started_at"] if active and not stale else None,
         vcpus=machine["vcpus"],
@@ -190,7 +193,7 @@ def _sum(one: float | None, other: float | None) -> float | None:
     return None if one is None and other is None else (one or 0) + (other or 0)
 
 
-def _os_words(os_id: str) -> str:
+def os_words(os_id: str) -> str:
     """ "http://debian.org/debian/12" → "debian 12"."""
     return " ".join(os_id.rstrip("/").rsplit("/", 2)[-2:]).capitalize() if os_id else ""
 

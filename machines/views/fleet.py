@@ -26,6 +26,7 @@ from live import answers
 from machines import access, actions, filters
 from machines.actions import Outcome
 from machines.filters import Term
+from machines.first import First
 from machines.forms import BulkPowerForm
 from machines.listing import Page, Query
 from machines.models import Machine
@@ -43,9 +44,12 @@ _CSV_CHUNK = 500
 @require_GET
 def machines(request: HttpRequest) -> HttpResponse:
     """The fleet's machines as far as the person may see them."""
-    page = Page.of(_query(request), user_of(request))
-    context = {"page": page, "query": page.query, "hints": filters.HINTS, "verbs": VERBS}
-    answer = answers.page(request, "machines/list.html", context, {"machines": "machines/_list.html", "machine-rows": "machines/_table.html"})
+    user = user_of(request)
+    page = Page.of(_query(request), user)
+    context: dict[str, Any] = {"page": page, "query": page.query, "hints": filters.HINTS}
+    if not page.rows and not page.query.is_filtered:
+        context["first"] = First.of(user)
+    answer = answers.page(request, "machines/list.html", context, {"machines": "machines/_list.html"})
     if "columns" in request.GET:
         answer.set_cookie(_COLUMNS_COOKIE, ".".join(page.query.columns), max_age=_YEAR_SECONDS, samesite="Lax", httponly=True)
     return answer
@@ -57,7 +61,7 @@ def rows(request: HttpRequest) -> HttpResponse:
     query, user = _query(request), user_of(request)
     ids = [pk for pk in map(number, request.GET.get("ids", "").split(",")) if pk is not None]
     chosen = query.machines(user).filter(pk__in=ids[:_MOST_ROWS])
-    answer = render(request, "machines/_rows.html", {"rows": rows_of(chosen, user), "query": query})
+    answer = render(request, "machines/_rows.html", {"rows": rows_of(chosen, user), "query": query, "acts": access.acts_anywhere(user)})
     answer.headers["Cache-Control"] = "no-store"
     return answer
 

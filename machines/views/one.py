@@ -19,6 +19,7 @@ from machines.views.asking import number, user_of
 _HISTORY_LINES = 50
 _OVERVIEW = {
     "machine-head": "machines/_head.html",
+    "machine-screen": "machines/_screen.html",
     "machine-facts": "machines/_facts.html",
     "machine-load": "machines/_load.html",
     "machine-devices": "machines/_devices.html",

@@ -13,3 +13,5 @@ import "./wv-rows.js";
 import "./wv-jobs.js";
 import "./wv-palette.js";
 import "./wv-chart.js";
+import "./wv-filter.js";
+import "./wv-screen.js";
