@@ -173,9 +173,7 @@ def spark(points: Iterable[float] | None, label: str = "") -> SafeString:
     """
     known = [min(100, max(0, round(p))) for p in points or ()][-24:]
     hot = " is-hot" if known and sum(known[-4:]) >= 85 * len(known[-4:]) else ""
-    return mark_safe(
-        f'<svg class="wv-spark{hot}" viewBox="0 -5 23 108" preserveAspectRatio="none"{_named(label)}><path d="{_spark_path(known)}"/></svg>'
-    )
+    return mark_safe(f'<svg class="wv-spark{hot}" viewBox="0 -5 23 108" preserveAspectRatio="none"{_named(label)}><path d="{_spark_path(known)}"/></svg>')
 
 
 def _spark_path(points: list[int]) -> str:
@@ -183,7 +181,7 @@ def _spark_path(points: list[int]) -> str:
         return ""
     start = 24 - len(points)
     line = " ".join(f"{start + i} {100 - p}" for i, p in enumerate(points))
-    return f"M{start} 120V{100 - points[0]}L{line}H29V120"
+    return f"M{start or -6} 120V{100 - points[0]}L{line}H29V120"
 
 
 # ── times ──
@@ -214,7 +212,7 @@ def duration(seconds: float | None) -> str:
     if seconds is None:
         return "–"
     rest = max(0, round(seconds))
-    parts = []
+    parts: list[str] = []
     for size, words in _PARTS:
         if rest >= size or (size == 1 and not parts):
             parts.append(words(rest // size))
@@ -281,7 +279,6 @@ def control(field: BoundField) -> SafeString:
     wanted = {"checkbox": "form-check-input", "radio": "form-check-input", "select": "form-select"}.get(kind, "form-control")
     classes = f"{widget.attrs.get('class', '')} {wanted}{' is-invalid' if field.errors else ''}".strip()
     return field.as_widget(attrs={"class": classes})
-
 
 
 @register.simple_tag(takes_context=True)

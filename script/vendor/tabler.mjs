@@ -6,7 +6,7 @@ import postcss from "postcss";
 const KEEP = new Set(`
   btn btn-group
   form-control form-select form-check form-check-input form-check-label form-switch form-label form-hint
-  invalid-feedback is-invalid required
+  required
 `.trim().split(/\s+/));
 const THEMES = /^(:root|:host|\[data-bs-theme=(light|dark)\]|body)$/;
 

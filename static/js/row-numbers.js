@@ -42,7 +42,7 @@ export function parsed(d) {
 
 export function drawn(points) {
   const start = POINTS - points.length;
-  return `M${start} 120V${100 - points[0]}L${points.map((p, i) => `${start + i} ${100 - p}`).join(" ")}H29V120`;
+  return `M${start || -6} 120V${100 - points[0]}L${points.map((p, i) => `${start + i} ${100 - p}`).join(" ")}H29V120`;
 }
 
 function each(row, name, deed) { row.querySelectorAll(`[data-n="${name}"]`).forEach(deed); }

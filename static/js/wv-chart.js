@@ -14,7 +14,7 @@ const requests = new Map();        // src → promise of its data, for the chart
 class WvChart extends HTMLElement {
   static ownsChildren = true;      // for morph.js
   static observedAttributes = ["src", "series", "window", "max"];
-  #plot = null; #data = null; #total = 0; #cancel = null; #resizer = null; #tip = null; #started = 0;
+  #plot = null; #data = null; #total = 0; #cancel = null; #resizer = null; #tip = null; #shown = null; #started = 0;
 
   connectedCallback() {
     this.setAttribute("role", "img");
@@ -62,7 +62,7 @@ class WvChart extends HTMLElement {
     const old = times.findIndex((time) => time >= at - this.seconds);
     if (old > 0) this.#data.forEach((column) => column.splice(0, old));
     if (!this.#plot) this.#draw();
-    else { this.#plot.setData(this.#data, false); this.#plot.setScale("x", this.#span()); }
+    else { this.#plot.setData(this.#drawn(), false); this.#plot.setScale("x", this.#span()); }
     this.#tell();
   }
 
@@ -72,7 +72,7 @@ class WvChart extends HTMLElement {
     if (!this.#data[0].length) { this.replaceChildren(Object.assign(document.createElement("p"), { className: "wv-chart-none", textContent: word("nothing") })); return; }
     this.#tip = Object.assign(document.createElement("div"), { className: "wv-chart-tip" });
     this.replaceChildren(this.#tip);
-    this.#plot = new this.uPlot(this.#options(), this.#data, this);
+    this.#plot = new this.uPlot(this.#options(), this.#drawn(), this);
     this.#plot.setScale("x", this.#span());
   }
 
@@ -85,12 +85,25 @@ class WvChart extends HTMLElement {
       cursor: { y: false, points: { size: 6 }, drag: { x: false, y: false } },
       scales: { y: { range: (plot, low, high) => [0, this.#top(high)] } },
       axes: [
-        { ...axis, size: 18, gap: 3, space: 62, grid: { show: false }, values: (plot, ticks, index, space, step) => ticks.map((tick) => this.#clock(tick, step)) },
+        { ...axis, size: 18, gap: 3, space: 46, grid: { show: false }, values: (plot, ticks, index, space, step) => ticks.map((tick) => this.#clock(tick, step)) },
         { ...axis, size: this.unit === "percent" ? 30 : 46, gap: 5, space: 32, grid: { stroke: color("line"), width: 1 }, splits: (plot, index, low, high) => [0, high / 2, high], values: (plot, ticks) => ticks.map((tick) => this.#short(tick)) },
       ],
       series: [{}, ...this.series.map((name, index) => ({ ...lines[index], points: { show: false }, spanGaps: false }))],
       hooks: { setCursor: [(plot) => this.#point(plot)] },
     };
+  }
+
+  /** At most a point every 3 px, each the mean of what it stands for: more would only be noise. */
+  #drawn() {
+    const width = Math.ceil(this.seconds / Math.max(40, this.clientWidth / 3)), [times, ...columns] = this.#data;
+    if (times.length * width < this.seconds * 1.5) return this.#shown = this.#data;
+    const bins = Map.groupBy(times.keys(), (index) => Math.floor(times[index] / width));
+    const mean = (column, indexes) => {
+      const known = indexes.map((index) => column[index]).filter((value) => typeof value === "number");
+      return known.length ? known.reduce((a, b) => a + b, 0) / known.length : null;
+    };
+    const groups = [...bins.values()];
+    return this.#shown = [groups.map((indexes) => times[indexes.at(-1)]), ...columns.map((column) => groups.map((indexes) => mean(column, indexes)))];
   }
 
   #size() { return { width: Math.max(80, this.clientWidth), height: Math.max(60, this.clientHeight) }; }
@@ -124,8 +137,8 @@ class WvChart extends HTMLElement {
   #point(plot) {
     const index = plot.cursor.idx;
     if (index === null || index === undefined || plot.cursor.left < 0) { this.#tip.textContent = ""; return; }
-    const values = this.series.map((name, column) => this.#data[column + 1][index]).map((value) => (value === null || value === undefined ? "–" : this.#parts(value).join(" ")));
-    this.#tip.textContent = `${new Date(this.#data[0][index] * 1000).toLocaleTimeString(document.documentElement.lang)} · ${values.join(" / ")}`;
+    const values = this.series.map((name, column) => this.#shown[column + 1][index]).map((value) => (value === null || value === undefined ? "–" : this.#parts(value).join(" ")));
+    this.#tip.textContent = `${new Date(this.#shown[0][index] * 1000).toLocaleTimeString(document.documentElement.lang)} · ${values.join(" / ")}`;
     const isRight = plot.cursor.left > this.clientWidth / 2;
     this.#tip.style.left = isRight ? "" : `${plot.cursor.left + 56}px`;
     this.#tip.style.right = isRight ? `${this.clientWidth - plot.cursor.left - 20}px` : "";

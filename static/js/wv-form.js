@@ -75,10 +75,9 @@ function placeForErrors(form) {
 /** Text or markup from the server as a note; it stays until dismissed or until the next try. */
 function complain(place, what) {
   if (!place) return;
-  const note = parse(`<div class="wv-note is-err"><div></div><button type="button" class="btn btn-icon btn-ghost btn-s">×</button></div>`).firstElementChild;
-  note.firstElementChild.append(what);
-  note.lastElementChild.setAttribute("aria-label", word("dismiss"));
-  note.lastElementChild.addEventListener("click", () => note.remove());
+  const note = document.getElementById("wv-words").content.querySelector(".wv-note").cloneNode(true);
+  note.querySelector("[data-what]").append(what);
+  note.querySelector("[data-dismiss]").addEventListener("click", () => note.remove());
   place.replaceChildren(note);
   note.scrollIntoView({ block: "nearest" });
 }

@@ -17,10 +17,11 @@ import { showNumbers } from "./row-numbers.js";
 import { WvLive } from "./wv-live.js";
 import { Selection } from "./selection.js";
 
-const GATHER_MS = 50, MOST_ROWS = 100;
+const GATHER_MS = 50, MOST_ROWS = 100, FRESH_MS = 30_000;
+const HAS_NONE = new Set(["off", "crashed", "saved", "unknown", "stale"]);
 
 class WvRows extends WvLive {
-  #cancelRows = null; #changed = new Set(); #timer = 0; #busy = false; #numbers = new Map(); #frame = 0; #selection = null;
+  #cancelRows = null; #changed = new Set(); #timer = 0; #busy = false; #numbers = new Map(); #fresh = new Set(); #frame = 0; #selection = null;
 
   connectedCallback() {
     super.connectedCallback();
@@ -45,6 +46,7 @@ class WvRows extends WvLive {
   show(html) {
     super.show(html);
     this.#watchRows();
+    this.#showNumbers(this.rows);
     this.#selection.update();
   }
 
@@ -89,17 +91,27 @@ class WvRows extends WvLive {
       const now = fresh.getElementById(row.id);
       if (now) morph(row, now); else row.remove();
     }
+    this.#showNumbers(rows);
     this.#selection.update();
     this.dispatchEvent(new CustomEvent("wv:refreshed", { bubbles: true, detail: { rows: rows.length } }));
   }
 
   #rowNumbers(topic, row) {
     this.#numbers.set(topic, row);
+    this.#fresh.add(topic);
     this.#frame ||= requestAnimationFrame(() => {
       this.#frame = 0;
-      for (const tr of this.rows) if (this.#numbers.has(tr.dataset.topic)) showNumbers(tr, this.#numbers.get(tr.dataset.topic));
-      this.#numbers.clear();
+      this.#showNumbers(this.rows.filter((tr) => this.#fresh.has(tr.dataset.topic)));
+      this.#fresh.clear();
     });
+  }
+
+  /** Also after a fetch: the row may hold older numbers than were pushed. One that no longer runs has none. */
+  #showNumbers(rows) {
+    for (const tr of rows) {
+      const row = this.#numbers.get(tr.dataset.topic);
+      if (row && !HAS_NONE.has(tr.dataset.state) && Date.now() - row[0] < FRESH_MS) showNumbers(tr, row);
+    }
   }
 }
 

@@ -33,11 +33,11 @@ class WvTree extends HTMLElement {
 
   handleEvent(event) {
     if (event.type === "keydown") return this.#key(event);
-    const item = event.target.closest("[data-twist]")?.closest("[data-host]");
+    const item = event.target.closest("[data-twist]")?.parentElement;
     if (item) this.#toggle(item);
   }
 
-  get #items() { return [...this.querySelectorAll("[role=treeitem]")].filter((item) => !item.parentElement.closest("[hidden]")); }
+  get #items() { return [...this.querySelectorAll("[role=treeitem]")].filter((item) => !item.closest("[hidden]")); }
 
   #subscribe() {
     this.#cancel?.();
@@ -68,7 +68,7 @@ class WvTree extends HTMLElement {
     const item = this.#host(id);
     if (!item || !this.#open.has(id)) return;
     const html = await fragment(`/hosts/${id}/tree/`, "branch");
-    morph(item.querySelector("ul"), parse(html), { inner: true });
+    morph(branchOf(item), parse(html), { inner: true });
     this.#remember({ [`b${id}`]: html });
     this.#mark();
   }
@@ -76,8 +76,9 @@ class WvTree extends HTMLElement {
   /** What is open is shown open, from memory until the server answers. */
   #paint() {
     for (const id of this.#open) {
-      const item = this.#host(id), branch = item?.querySelector("ul");
-      if (!branch) continue;
+      const item = this.#host(id);
+      if (!item) continue;
+      const branch = branchOf(item);
       item.setAttribute("aria-expanded", "true");
       branch.hidden = false;
       if (!branch.firstElementChild) {
@@ -96,14 +97,14 @@ class WvTree extends HTMLElement {
       if (isHere) link.setAttribute("aria-current", "page"); else link.removeAttribute("aria-current");
     }
     const items = this.#items;
-    if (!items.some((item) => item.tabIndex === 0)) (items.find((item) => item.querySelector(":scope > .is-here")) ?? items[0])?.setAttribute("tabindex", "0");
+    if (!items.some((item) => item.tabIndex === 0)) (items.find((item) => item.matches(".is-here")) ?? items[0])?.setAttribute("tabindex", "0");
   }
 
   #toggle(item, open = item.getAttribute("aria-expanded") !== "true") {
     const { host } = item.dataset;
     this.#open[open ? "add" : "delete"](host);
     item.setAttribute("aria-expanded", open);
-    item.querySelector("ul").hidden = !open;
+    branchOf(item).hidden = !open;
     keep(localStorage, OPEN, [...this.#open]);
     if (open) this.#paint();
     this.#subscribe();
@@ -115,7 +116,7 @@ class WvTree extends HTMLElement {
     const isOpen = item.getAttribute("aria-expanded") === "true", [ahead, back] = getComputedStyle(this).direction === "rtl" ? ["ArrowLeft", "ArrowRight"] : ["ArrowRight", "ArrowLeft"];
     let to = { ArrowDown: items[at + 1], ArrowUp: items[at - 1], Home: items[0], End: items.at(-1) }[event.key];
     if (event.key === ahead && item.dataset.host) { if (isOpen) to = items[at + 1]; else this.#toggle(item, true); }
-    else if (event.key === back) { if (isOpen) this.#toggle(item, false); else to = item.parentElement.closest("[role=treeitem]"); }
+    else if (event.key === back) { if (isOpen) this.#toggle(item, false); else to = item.closest("[role=group]")?.previousElementSibling; }
     else if (event.key === "Enter") item.querySelector("a")?.click();
     else if (event.key.length === 1 && event.key !== " " && event.key !== "/") to = [...items.slice(at + 1), ...items.slice(0, at)].find((other) => other.querySelector("a span")?.textContent.toLowerCase().startsWith(event.key.toLowerCase()));
     else if (!to) return;
@@ -127,6 +128,9 @@ class WvTree extends HTMLElement {
   #host(id) { return this.querySelector(`[data-host="${CSS.escape(id)}"]`); }
   #remember(more) { keep(sessionStorage, HELD, Object.assign(this.#held, more)); }
 }
+
+/** The list under a host's node. */
+function branchOf(item) { return item.nextElementSibling; }
 
 function recall(store, key, otherwise) {
   try { return JSON.parse(store.getItem(key)) ?? otherwise; } catch { return otherwise; }
