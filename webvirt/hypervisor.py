@@ -13,8 +13,9 @@ import time
 from pathlib import Path
 
 from virt import connection
-from virt.connection import Connection, Credentials
+from virt.connection import Connection
 from virt.errors import VirtError
+from virt.host import HostInfo
 from virt.uri import Endpoint
 
 SYSTEM = Endpoint(kind="local")
@@ -33,8 +34,9 @@ def connect_this_machine() -> None:
         print("No hypervisor answers on this machine. Hosts elsewhere can be added on the page.")
         return
     try:
-        ensure_local(found.endpoint)
-        print(_in_words(found))
+        # The first answer of a fresh libvirt takes its time: it tries out every QEMU it finds.
+        info = found.info()
+        print(_in_words(found.endpoint, info), ensure_local(found.endpoint, host_uuid=info.host_uuid))
     finally:
         found.close()
 
@@ -42,7 +44,7 @@ def connect_this_machine() -> None:
 def _system() -> Connection | None:
     """The system's libvirt; as root it is started where it does not run."""
     try:
-        return connection.open(SYSTEM, Credentials())
+        return connection.open(SYSTEM)
     except VirtError as refusal:
         if os.geteuid() != 0:
             print(f"The system's libvirt is not open to this user: {refusal} (To use it: sudo usermod -aG libvirt $USER, and sign in again.)")
@@ -55,7 +57,7 @@ def _session() -> Connection | None:
     if os.geteuid() == 0 or not (shutil.which("libvirtd", path=_daemon_path()) or shutil.which("virtqemud", path=_daemon_path())):
         return None
     try:
-        return connection.open(SESSION, Credentials())
+        return connection.open(SESSION)
     except VirtError as refusal:
         print(f"The session's libvirt does not answer: {refusal}")
         return None
@@ -78,7 +80,7 @@ def _wait_for(endpoint: Endpoint) -> Connection | None:
     give_up_at = time.monotonic() + _START_SECONDS
     while True:
         try:
-            return connection.open(endpoint, Credentials())
+            return connection.open(endpoint)
         except VirtError as refusal:
             if time.monotonic() > give_up_at:
                 print(f"libvirt was started but does not answer: {refusal}")
@@ -86,11 +88,10 @@ def _wait_for(endpoint: Endpoint) -> Connection | None:
             time.sleep(0.2)
 
 
-def _in_words(found: Connection) -> str:
-    info = found.info()
-    where = "qemu:///system" if found.endpoint == SYSTEM else "qemu:///session"
-    speed = "KVM" if info.kvm else "emulation only, slow: /dev/kvm is missing or closed to libvirt"
-    return f"This machine: {info.hypervisor} {info.hypervisor_version} by libvirt {info.libvirt_version} at {where}, {speed}."
+def _in_words(endpoint: Endpoint, info: HostInfo) -> str:
+    where = "qemu:///system" if endpoint == SYSTEM else "qemu:///session"
+    speed = "with KVM" if info.kvm else "by emulation only, which is slow: libvirt offers no KVM here"
+    return f"This machine: {info.hypervisor} {info.hypervisor_version} {speed}, libvirt {info.libvirt_version} at {where}."
 
 
 def _run(command: list[str]) -> bool:

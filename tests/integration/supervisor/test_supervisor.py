@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import processes
 from tests.waiting import wait_until
 
 SCRIPT = Path(__file__).with_name("small_stack.py")
@@ -45,14 +46,6 @@ def small(tmp_path: Path) -> Iterator[SmallStack]:
     yield SmallStack(process, notes, log)
     process.terminate()
     process.wait(timeout=10)
-
-
-def alive(pid: int) -> bool:
-    """Running: a zombie that nobody has reaped yet does not count."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
 
 
 def test_starts_in_order_and_names_who_speaks(small: SmallStack) -> None:
@@ -90,7 +83,7 @@ def test_a_task_is_done_once(small: SmallStack) -> None:
 def test_a_grandchild_dies_with_its_leader(small: SmallStack) -> None:
     grandchild = small.started("grandchild")
     os.kill(small.started("stubborn"), signal.SIGKILL)
-    wait_until("the grandchild is gone", lambda: not alive(grandchild))
+    wait_until("the grandchild is gone", lambda: not processes.lives(grandchild))
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
@@ -99,7 +92,7 @@ def test_stops_in_stages_and_leaves_nobody(small: SmallStack, number: signal.Sig
     small.process.send_signal(number)
     # 1: `stubborn` had to be killed, and that is said.
     assert small.process.wait(timeout=10) == 1
-    assert not [pid for pid in pids if alive(pid)]
+    assert not [pid for pid in pids if processes.lives(pid)]
     assert small.says("stubborn │ does not end by itself: killed")
     assert small.notes.read_text().splitlines()[-1] == f"last-stopping {pids[-1]}"
 
@@ -108,6 +101,6 @@ def test_nobody_outlives_a_killed_supervisor(small: SmallStack) -> None:
     pids = [small.started(name) for name in ("steady", "stubborn", "last")]
     small.process.kill()
     small.process.wait()
-    wait_until("every child is gone", lambda: not [pid for pid in pids if alive(pid)])
+    wait_until("every child is gone", lambda: not [pid for pid in pids if processes.lives(pid)])
     # A grandchild must ask the kernel for the same: this one did not, the workers' do (test_up.py).
     os.kill(small.started("grandchild"), signal.SIGKILL)
