@@ -3,9 +3,10 @@
 //   →  {"sub": ["machines", "machine:42", "numbers:machine:42", …]}     replaces the whole set, 600 at most;
 //      the first one adds "since": when the page was made (ms); a server that knows all facts since then sends them again
 //      and says {"t": "subscribed", "since": true}, so nobody needs to look a second time
-//   ←  hello · subscribed · fact {topics, what} · numbers {m: {id: row}, h: {id: row}} · ping · resync · stale · bye {why}
+//   ←  hello {at} · subscribed · fact {topics, what} · numbers {m: {id: row}, h: {id: row}} · ping · resync · stale · bye {why}
 // When the link drops: banner after 2 s, retries with back-off and jitter; once subscribed again everybody catches up.
 // Where the link stands is in #wv-link[data-link=on|lost|off]; banners are #wv-lost, #wv-stale and #wv-signed-out.
+import { serverSays } from "./clock.js";
 import { signedOut } from "./fragment.js";
 
 const MOST_TOPICS = 600, SILENCE_MS = 50_000, BANNER_MS = 2_000, LONGEST_MS = 15_000;
@@ -52,6 +53,7 @@ function connect() {
 function receive(message) {
   if (message.t === "fact") facts(message);
   else if (message.t === "numbers") { numbers("machine", message.m ?? {}); numbers("host", message.h ?? {}); }
+  else if (message.t === "hello") serverSays(message.at);
   else if (message.t === "subscribed") up(message.since === true);
   else if (message.t === "resync") { show("wv-stale", false); everybody("catchUp"); }
   else if (message.t === "stale") show("wv-stale", true);

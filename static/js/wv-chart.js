@@ -46,7 +46,8 @@ class WvChart extends HTMLElement {
     if (mine !== this.#started) return;
     this.uPlot = uPlot;
     this.#total = body.mem_total ?? 0;
-    this.#data = [body.at ?? [], ...this.series.map((name) => body[name] ?? [])];
+    const times = body.at ?? [];
+    this.#data = [times, ...this.series.map((name) => body[name] ?? times.map(() => null))];
     this.#draw();
     this.#tell();
   }

@@ -10,6 +10,7 @@
 // Selecting: click, Shift-click, the box in the head; keys j k x Enter Escape. The bulk bar: [data-count], buttons with
 // data-states="off crashed" (off where no selected row is in such a state; data-why says it in [data-why-not]), [data-clear],
 // [data-all] (fills <input name="all"> with the page's query, so that the action is for every machine the filter finds).
+import { now } from "./clock.js";
 import { fragment } from "./fragment.js";
 import { subscribe } from "./live.js";
 import { morph, parse } from "./morph.js";
@@ -88,8 +89,8 @@ class WvRows extends WvLive {
   #showRows(rows, html) {
     const fresh = parse(`<table><tbody>${html}</tbody></table>`);
     for (const row of rows) {
-      const now = fresh.getElementById(row.id);
-      if (now) morph(row, now); else row.remove();
+      const newer = fresh.getElementById(row.id);
+      if (newer) morph(row, newer); else row.remove();
     }
     this.#showNumbers(rows);
     this.#selection.update();
@@ -110,7 +111,7 @@ class WvRows extends WvLive {
   #showNumbers(rows) {
     for (const tr of rows) {
       const row = this.#numbers.get(tr.dataset.topic);
-      if (row && !HAS_NONE.has(tr.dataset.state) && Date.now() - row[0] < FRESH_MS) showNumbers(tr, row);
+      if (row && !HAS_NONE.has(tr.dataset.state) && now() - row[0] < FRESH_MS) showNumbers(tr, row);
     }
   }
 }

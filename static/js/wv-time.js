@@ -1,6 +1,7 @@
 // <wv-time at="2026-11-22T14:02:00Z" [as="span"]>3 min ago</wv-time>
 // A moment, told as the time since, ticking; the exact moment in the person's own zone on hover. With as="span" it is a
 // duration that still grows ("41 d"). The server writes the first text, so it reads well without this script too.
+import { now } from "./clock.js";
 import { coarse } from "./format.js";
 import { word } from "./words.js";
 
@@ -26,7 +27,7 @@ class WvTime extends HTMLElement {
   tick() {
     const at = new Date(this.getAttribute("at"));
     if (Number.isNaN(at.getTime())) return;
-    const seconds = (Date.now() - at) / 1000, time = coarse(seconds);
+    const seconds = (now() - at) / 1000, time = coarse(seconds);
     const text = this.getAttribute("as") === "span" ? time : seconds < 5 ? word("now") : word("ago", { time });
     if (this.textContent !== text) this.textContent = text;
     const exact = at.toLocaleString(document.documentElement.lang, { dateStyle: "medium", timeStyle: "medium" });
