@@ -11,7 +11,7 @@ from jobs.work import Cancelled, Wait, Work
 from machines.models import Machine
 from virt import machine as virt_machine
 from virt.connection import Connection
-from virt.errors import GuestSilent, NotFound, VirtError
+from virt.errors import GuestSilent, HostUnreachable, NotFound, OperationFailed, VirtError
 from virt.machine import State
 
 SHUTDOWN_PATIENCE = timedelta(minutes=3)
@@ -19,7 +19,9 @@ SHUTDOWN_PATIENCE = timedelta(minutes=3)
 
 def _reach(work: Work) -> tuple[Connection, str]:
     """The connection to the machine's host, and the machine's uuid."""
-    machine = Machine.objects.select_related("host").get(pk=work.subject_id)
+    machine = Machine.objects.select_related("host").filter(pk=work.subject_id).first()
+    if machine is None:
+        raise NotFound("The machine is not known here any more.")
     return connection_to(machine.host), machine.uuid
 
 
@@ -35,7 +37,7 @@ def _settled_when(*states: State) -> Callable[[Work], Fate]:
 
 def _unknowable(work: Work) -> Fate:
     """A reset or an NMI leaves no trace that could be asked for."""
-    return Fate.NOT_DONE
+    return Fate.UNKNOWN
 
 
 @operation(settle=_settled_when(State.RUNNING))
@@ -118,21 +120,32 @@ def save(work: Work) -> Result:
     """Write the memory to the host's disk; the machine runs on if it is cancelled."""
     connection, uuid = _reach(work)
     if work.resumed:
-        fate = _save_settled(work)
-        if fate == Fate.STILL_RUNNING:
-            raise Wait("Saving", timedelta(hours=1))
-        if fate == Fate.DONE:
-            return None
-        raise VirtError("The host shows no saved state: saving did not end well.")
+        return _follow_save(work, connection, uuid)
     work.phase("Saving memory to the host's disk")
     work.on_cancel(lambda: virt_machine.abort_job(connection, uuid))
     try:
         virt_machine.save(connection, uuid)
+    except HostUnreachable:  # whoever asked to stop: nobody knows yet what became of it
+        raise
     except VirtError:
         if work.cancelled():
             raise Cancelled from None
         raise
     return None
+
+
+def _follow_save(work: Work, connection: Connection, uuid: str) -> Result:
+    """Its worker died and libvirt's own job went on: wait for that, or stop it."""
+    fate = _save_settled(work)
+    if fate == Fate.DONE:
+        return None
+    if fate == Fate.STILL_RUNNING:
+        if work.cancelled():
+            virt_machine.abort_job(connection, uuid)
+        raise Wait("Saving", timedelta(hours=1))
+    if work.cancelled():
+        raise Cancelled
+    raise OperationFailed("The host shows no saved state: saving did not end well.")
 
 
 @operation(settle=_settled_when(State.RUNNING, State.PAUSED))
@@ -172,5 +185,3 @@ def _is_off(connection: Connection, uuid: str) -> bool:
         return virt_machine.state(connection, uuid) == State.OFF
     except NotFound:
         return True
-
-

@@ -18,8 +18,18 @@ app.conf.update(
     worker_hijack_root_logger=False,
     worker_send_task_events=False,
     broker_connection_retry_on_startup=True,
-    # Longer than the longest job: Redis would hand the message out a second time.
-    broker_transport_options={"visibility_timeout": 7 * 24 * 3600, "socket_keepalive": True, "health_check_interval": 15},
+    broker_transport_options={
+        # Longer than the longest job: Redis would hand the message out a second time.
+        "visibility_timeout": 7 * 24 * 3600,
+        "socket_keepalive": True,
+        "health_check_interval": 15,
+        # A web request does not wait for a broker that is away or mute: the row is saved, the sweep enqueues it later.
+        "socket_connect_timeout": 2,
+        "socket_timeout": 5,
+        "max_retries": 1,
+        "interval_start": 0,
+        "interval_max": 0.1,
+    },
     beat_schedule={
         "jobs.sweep": {"task": "jobs.sweep", "schedule": 5.0, "options": {"expires": 10}},
         "jobs.tidy": {"task": "jobs.tidy", "schedule": 3600.0, "options": {"expires": 1800}},

@@ -13,14 +13,7 @@ from accounts.models import User
 from jobs import kinds
 from jobs.models import Job
 from jobs.submit import Subject, submit
-
-FAKES = "tests.integration.jobs.fakes"
-CANCELLABLE = ("held", "followed")
-
-
-def declare() -> None:
-    for name in ("plain", "held", "waiting", "followed", "lost", "mistaken", "traceless"):
-        kinds.declare(kinds.Kind(f"{FAKES}.{name}", name.title(), "bolt", cancellable=name in CANCELLABLE))
+from tests.integration.jobs.fakes.kinds import FAKES, declare
 
 
 @pytest.fixture(autouse=True)

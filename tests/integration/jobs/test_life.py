@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import uuid
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -17,7 +18,8 @@ from jobs.models import Job, State
 from jobs.submit import Refused, Urgency, active_for, cancel, submit_many
 from jobs.submit import Subject as About
 from jobs.work import Work
-from tests.integration.jobs.conftest import FAKES, Host, fresh
+from tests.integration.jobs.conftest import Host, fresh
+from tests.integration.jobs.fakes.kinds import FAKES
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -91,7 +93,7 @@ def test_progress_of_a_failure_stays_where_it_was(ask: Ask, monkeypatch: pytest.
         doing.progress(55)
         raise ZeroDivisionError
 
-    monkeypatch.setattr(registry, "find", lambda kind: registry.Operation(run=fail, settle=lambda w: registry.Fate.DONE))  # type: ignore[arg-type, return-value]
+    monkeypatch.setattr(registry, "find", lambda kind: registry.Operation(run=fail, settle=lambda w: registry.Fate.DONE))
     job = ask("plain")
     run.run(job.pk)
     assert (fresh(job).state, fresh(job).progress) == (State.FAILED, 55)
@@ -163,17 +165,15 @@ def test_waiting_too_long_fails(ask: Ask, host: Host) -> None:
 def test_a_delivery_that_read_the_row_before_another_ran_it_does_not_run_it_again(ask: Ask, host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     """Queued and waiting look alike to a compare-and-swap on the claim: both are free."""
     job = ask("waiting")
-    read_early = Job.objects.filter
+    make_claim = uuid.uuid4
 
-    def slow_reader(*args: Any, **kwargs: Any) -> Any:
-        found = read_early(*args, **kwargs)
-        if kwargs.get("pk") == job.pk and "attempts" not in kwargs and not host.has("meanwhile"):
-            found._fetch_all()
+    def after_the_row_was_read() -> uuid.UUID:
+        if not host.has("meanwhile"):
             host.touch("meanwhile")
             run.run(job.pk)  # another worker is faster
-        return found
+        return make_claim()
 
-    monkeypatch.setattr(Job.objects, "filter", slow_reader)
+    monkeypatch.setattr("jobs.run.uuid.uuid4", after_the_row_was_read)
     run.run(job.pk)
     assert host.lines() == ["asked"]
 
@@ -261,7 +261,7 @@ def test_stopping_is_tried_again_until_it_works(ask: Ask, host: Host, monkeypatc
         raise work.Cancelled
 
     monkeypatch.setattr(work, "_LOOK_SECONDS", 0.05)
-    monkeypatch.setattr(registry, "find", lambda kind: registry.Operation(run=stubborn, settle=lambda w: registry.Fate.DONE))  # type: ignore[arg-type, return-value]
+    monkeypatch.setattr(registry, "find", lambda kind: registry.Operation(run=stubborn, settle=lambda w: registry.Fate.DONE))
     job = ask("held")
     set_back(job, cancel_asked_by="bob")
     run.run(job.pk)
