@@ -120,10 +120,7 @@ def test(host: Host, actor: Actor) -> Job:
     running = Job.objects.filter(kind=TEST, subject_type="host", subject_id=host.pk, state__in=ACTIVE, params__revision=host.revision).first()
     if running:
         return running
-    with transaction.atomic():
-        job = jobs.submit(TEST, host.subject, asked_by=actor.user, params={"revision": host.revision})
-        audit.record("hosts.test", host.name, actor=actor.user, request=actor.request)
-    return job
+    return jobs.submit(TEST, host.subject, asked_by=actor.user, params={"revision": host.revision})
 
 
 def confirm_key(host: Host, shown: str, actor: Actor) -> Host:

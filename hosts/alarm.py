@@ -27,8 +27,10 @@ def raise_alarm(host: Host, offered: str = "") -> bool:
     with transaction.atomic():
         if offered:
             same_pin.update(host_key_offered=offered)
-        raised = same_pin.filter(enabled=True).exclude(state=State.ALARM).update(
-            state=State.ALARM, state_since=timezone.now(), error=WORDS, error_detail="", revision=F("revision") + 1
+        raised = (
+            same_pin.filter(enabled=True)
+            .exclude(state=State.ALARM)
+            .update(state=State.ALARM, state_since=timezone.now(), error=WORDS, error_detail="", revision=F("revision") + 1)
         )
         if raised:
             _say(host, offered)

@@ -29,13 +29,13 @@ FIELDS_OF: dict[str, tuple[str, ...]] = {
 
 # Icon, title and a line for each card of the choice, in the order shown.
 CARDS = (
-    (Kind.SSH, "key", _lazy("SSH"), _lazy("Any Linux host that runs libvirt")),
+    (Kind.SSH, "key", _lazy("SSH"), _lazy("Any host with libvirt")),
     (Kind.LOCAL, "server", _lazy("This machine"), _lazy("The system's libvirt")),
-    (Kind.TLS, "shield", _lazy("TLS"), _lazy("With certificates of your own")),
-    (Kind.TCP, "lock", _lazy("TCP with SASL"), _lazy("User and password, in a trusted network")),
-    (Kind.SESSION, "user", _lazy("This user's session"), _lazy("Needs no rights on the system")),
+    (Kind.TLS, "shield", _lazy("TLS"), _lazy("With certificates")),
+    (Kind.TCP, "lock", _lazy("TCP with SASL"), _lazy("User and password")),
+    (Kind.SESSION, "user", _lazy("User session"), _lazy("No rights needed")),
     (Kind.SOCKET, "plug", _lazy("Unix socket"), _lazy("A path on this machine")),
-    (Kind.TEST, "template", _lazy("Test driver"), _lazy("Invented machines, to try things out")),
+    (Kind.TEST, "template", _lazy("Test driver"), _lazy("Invented machines")),
 )
 
 _ONE_LINE = {"autocomplete": "off", "spellcheck": "false", "autocapitalize": "off"}
@@ -165,7 +165,7 @@ class HostForm(forms.Form):
             self._try("path", kind="socket", path=given.get("path") or "")
 
     def _try(self, field: str, **parts: Any) -> None:
-        if field in self.errors or not self.cleaned_data.get(field):
+        if field in self.errors or self.cleaned_data.get(field) in (None, ""):
             return
         try:
             Endpoint(**parts)

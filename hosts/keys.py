@@ -42,7 +42,7 @@ def authorize_command(public: str) -> str:
 
 
 def fingerprint(line: str) -> str:
-    """"SHA256:…" of a public key line, as `ssh-keygen -l` shows it; "" for what is no key."""
+    """ "SHA256:…" of a public key line, as `ssh-keygen -l` shows it; "" for what is no key."""
     words = line.split()
     try:
         blob = base64.b64decode(words[1], validate=True)
@@ -52,7 +52,7 @@ def fingerprint(line: str) -> str:
 
 
 def algorithm(line: str) -> str:
-    """"ED25519", "ECDSA", "RSA": the word by which ssh-keygen and the files in /etc/ssh call it."""
+    """ "ED25519", "ECDSA", "RSA": the word by which ssh-keygen and the files in /etc/ssh call it."""
     name = line.split(" ", 1)[0]
     return "ECDSA" if name.startswith("ecdsa-") else name.removeprefix("ssh-").upper()
 
@@ -64,8 +64,6 @@ def show_command(line: str) -> str:
 
 def _new_key() -> PortalKey:
     private = Ed25519PrivateKey.generate()
-    text = private.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()
-    ).decode("ascii")
+    text = private.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()).decode("ascii")
     public = private.public_key().public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH)
     return PortalKey.objects.create(pk=1, public=f"{public.decode('ascii')} webvirt", sealed_private=secrets.seal(text))

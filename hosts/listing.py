@@ -100,7 +100,7 @@ COLUMNS = {
     "cpu": _lazy("CPU"),
     "mem": _lazy("Memory"),
     "storage": _lazy("Storage"),
-    "version": _lazy("Version"),
+    "version": _lazy("libvirt"),
 }
 
 
@@ -132,7 +132,7 @@ class Query:
 
     @property
     def question(self) -> str:
-        """"?…" with what differs from the plain list."""
+        """ "?…" with what differs from the plain list."""
         parts: list[tuple[str, str | int]] = [("q", self.text)] if self.text else []
         parts += [("state", self.health)] if self.health else []
         parts += [("sort", self.sort)] if self.sort != "name" else []
@@ -251,5 +251,5 @@ def _in_order(rows: list[Row], sort: str) -> list[Row]:
 
 
 def _version(text: str) -> tuple[int, ...] | None:
-    """"9.10.0" after "9.9.0"."""
+    """ "9.10.0" after "9.9.0"."""
     return tuple(int(part) for part in text.split(".") if part.isdigit()) if text else None

@@ -193,4 +193,3 @@ class HostSample(Sample):
 
     class Meta(Sample.Meta):
         indexes: ClassVar = [models.Index(fields=["host", "resolution", "at"], name="host_sample")]
-

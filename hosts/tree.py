@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from accounts.models import User
 from hosts import access, guests, shown
@@ -39,5 +39,7 @@ def nodes(user: User) -> list[Node]:
 
 def branch(user: User, host: Host) -> Branch:
     machines = guests.ask().some(user, host.pk, MOST_MACHINES)
+    if host.is_stale:  # what it last showed is not claimed to be so now
+        machines = [replace(machine, state="stale") for machine in machines]
     more = 0 if len(machines) < MOST_MACHINES else guests.ask().counts(user, [host.pk]).get(host.pk, 0) - len(machines)
     return Branch(host, machines, more)

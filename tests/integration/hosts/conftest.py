@@ -64,5 +64,8 @@ def new_host() -> Callable[..., Host]:
 
 def add_machines(host: Host, count: int, **fields: Any) -> list[Machine]:
     """Machines m000, m001, … on a host."""
-    rows = [Machine(host=host, uuid=f"{host.pk:08d}-0000-0000-0000-{number:012d}", name=f"m{number:03d}", **{"state": "running", **fields}) for number in range(count)]
+    rows = [
+        Machine(host=host, uuid=f"{host.pk:08d}-0000-0000-0000-{number:012d}", name=f"m{number:03d}", **{"state": "running", **fields})
+        for number in range(count)
+    ]
     return Machine.objects.bulk_create(rows)

@@ -8,9 +8,9 @@ from html.parser import HTMLParser
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
-from django.db import connection
 
 from accounts.models import User
 from accounts.roles import Role
@@ -37,8 +37,25 @@ def queries(client: Client, url: str, **headers: str) -> int:
 
 
 def test_list_shows_state_versions_levels_and_machines(as_admin: Client, new_host: NewHost) -> None:
-    pool = {"name": "default", "kind": "dir", "active": True, "autostart": True, "capacity_bytes": 100 * 2**30, "allocation_bytes": 2**30, "available_bytes": 75 * 2**30}
-    host = new_host("kvm-1", memory_bytes=16 * 2**30, memory_used_bytes=4 * 2**30, cpu_percent=41.0, hypervisor="QEMU", hypervisor_version="7.2.22", kvm=True, pools=[pool, {**pool, "name": "iso"}])
+    pool = {
+        "name": "default",
+        "kind": "dir",
+        "active": True,
+        "autostart": True,
+        "capacity_bytes": 100 * 2**30,
+        "allocation_bytes": 2**30,
+        "available_bytes": 75 * 2**30,
+    }
+    host = new_host(
+        "kvm-1",
+        memory_bytes=16 * 2**30,
+        memory_used_bytes=4 * 2**30,
+        cpu_percent=41.0,
+        hypervisor="QEMU",
+        hypervisor_version="7.2.22",
+        kvm=True,
+        pools=[pool, {**pool, "name": "iso"}],
+    )
     add_machines(host, 3)
     add_machines(new_host("kvm-2", state="offline", error="The host did not answer in time."), 0)
     page = text_of(as_admin.get("/hosts/"))
@@ -113,7 +130,17 @@ def test_what_each_role_may(new_host: NewHost) -> None:
 
 def test_overview_shows_what_was_seen(as_admin: Client, new_host: NewHost) -> None:
     network = {"name": "default", "uuid": "u", "active": True, "autostart": True, "forward": "nat", "bridge": "virbr0"}
-    host = new_host("kvm-7", cpu_model="EPYC 9254", cpus=96, cpu_sockets=2, memory_bytes=768 * 2**30, numa_nodes=2, hypervisor="QEMU", networks=[network], notes="rack b4\n<script>")
+    host = new_host(
+        "kvm-7",
+        cpu_model="EPYC 9254",
+        cpus=96,
+        cpu_sockets=2,
+        memory_bytes=768 * 2**30,
+        numa_nodes=2,
+        hypervisor="QEMU",
+        networks=[network],
+        notes="rack b4\n<script>",
+    )
     add_machines(host, 12, vcpus=2, memory_bytes=2**30, cpu_percent=3.0)
     log.write(host, "lost", "The connection to the host broke.")
     page = text_of(as_admin.get(f"/hosts/{host.pk}/"))
@@ -137,7 +164,13 @@ def test_overview_takes_the_same_queries_for_any_number_of_machines(as_admin: Cl
 
 def test_a_piece_is_the_element_alone(as_admin: Client, new_host: NewHost) -> None:
     host = new_host()
-    for url, piece in ((f"/hosts/{host.pk}/", "host-head"), (f"/hosts/{host.pk}/", "host-body"), (f"/hosts/{host.pk}/test/", "connection"), ("/hosts/", "hosts"), (f"/hosts/{host.pk}/log/", "host-log")):
+    for url, piece in (
+        (f"/hosts/{host.pk}/", "host-head"),
+        (f"/hosts/{host.pk}/", "host-body"),
+        (f"/hosts/{host.pk}/test/", "connection"),
+        ("/hosts/", "hosts"),
+        (f"/hosts/{host.pk}/log/", "host-log"),
+    ):
         answer = as_admin.get(url, headers={"WV-Fragment": piece})
         assert f'id="{piece}"' in text_of(answer)[:200], piece
         assert "<html" not in text_of(answer)
