@@ -6,6 +6,7 @@ import datetime as dt
 import difflib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from django.db.models import QuerySet
@@ -65,13 +66,12 @@ def before(definition: Definition) -> Definition | None:
 
 def diff(old: str, new: str) -> list[Change]:
     """What changed from one text to the other, with three lines around; cut after so many lines that nobody reads them."""
-    return [change for _index, change in zip(range(_LONGEST_DIFF), _diff(old, new), strict=False)]
+    return list(islice(_diff(old, new), _LONGEST_DIFF))
 
 
 def _diff(old: str, new: str) -> Iterator[Change]:
-    for text in difflib.unified_diff(old.splitlines(), new.splitlines(), lineterm="", n=3):
-        if text.startswith(("---", "+++")):
-            continue
+    lines_of_names = 2
+    for text in islice(difflib.unified_diff(old.splitlines(), new.splitlines(), lineterm="", n=3), lines_of_names, None):
         yield Change("@", "") if text.startswith("@@") else Change(text[:1] or " ", text[1:])
 
 

@@ -125,6 +125,11 @@ class Overview:
         """All verbs but the primary one; those that can't be chosen say why."""
         return [self._choice(name) for name in _MENU if name != self.primary.verb.name]
 
+    @property
+    def choices(self) -> list[Choice]:
+        """The same in one row, what can be done first."""
+        return sorted([self.primary, *self.menu], key=lambda choice: bool(choice.why_not))
+
     def _choice(self, name: str) -> Choice:
         verb = VERBS[name]
         why_not = actions.refusal(verb, self.machine)

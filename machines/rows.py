@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
+import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -163,7 +164,7 @@ def _row(machine: dict[str, Any], doing: str, seen: Glance, user: User) -> Row:
         acts=user.rights.on_machine(machine["pk"], machine["host_id"]) >= Role.OPERATOR,
         ip=ip,
         more_ips=more_ips,
-        os=machine["os_name"] or os_words(machine["os_id"]),
+        os=short_os(machine["os_name"]) or os_words(machine["os_id"]),
         os_icon=os_icon(machine["os_id"], machine["os_name"]),
         started_at=machine["started_at"] if active and not stale else None,
         vcpus=machine["vcpus"],
@@ -194,8 +195,17 @@ def _sum(one: float | None, other: float | None) -> float | None:
 
 
 def os_words(os_id: str) -> str:
-    """ "http://debian.org/debian/12" → "debian 12"."""
+    """ "http://debian.org/debian/12" → "Debian 12"."""
     return " ".join(os_id.rstrip("/").rsplit("/", 2)[-2:]).capitalize() if os_id else ""
+
+
+def short_os(name: str) -> str:
+    """ "Debian GNU/Linux 12 (bookworm)" → "Debian 12": what tells systems apart in a narrow column."""
+    return _OS_PATCH.sub(r"\1", _OS_NOISE.sub("", name)).strip()
+
+
+_OS_PATCH = re.compile(r"(\b\d+[.]\d+)[.]\d+")
+_OS_NOISE = re.compile(r" GNU/Linux| Linux(?= \d)|Microsoft |\(R\)| LTS\b| \([^)]*\)| (Standard|Datacenter|Enterprise)( Evaluation)?$")
 
 
 def _doing(ids: Sequence[int]) -> dict[int, str]:

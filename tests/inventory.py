@@ -76,14 +76,14 @@ def _some_machine(dice: random.Random, on: Host, number: int, now: Any) -> Machi
     running = state == State.RUNNING
     os_name, os_id = dice.choice(_SYSTEMS)
     ip, mac = f"10.20.{on.pk % 250}.{number % 250}", "52:54:00:" + ":".join(f"{dice.randrange(256):02x}" for _ in range(3))
-    memory = dice.choice([2, 4, 8, 16, 64]) * GIB
+    memory = dice.choice([1, 2, 2, 4, 4, 8, 16]) * GIB
     return Machine(
         host=on,
         uuid=str(uuid.UUID(int=dice.getrandbits(128))),
         name=f"{dice.choice(_NOUNS)}-{on.pk:03d}-{number:03d}",
         state=state,
         started_at=now - timedelta(hours=dice.randrange(1, 9000)) if running else None,
-        vcpus=dice.choice([1, 2, 4, 8]),
+        vcpus=dice.choice([1, 1, 2, 2, 4]),
         memory_bytes=memory,
         virt_type="kvm",
         machine_type="pc-q35-7.2",

@@ -57,7 +57,8 @@ def _cpu(row: Row) -> str:
 
 
 def _memory(row: Row) -> str:
-    meter, numbers = wv.meter(row.memory_used, row.memory_total), wv.of_(row.memory_used, row.memory_total)
+    meter = "<span></span>" if row.memory_used is None else wv.meter(row.memory_used, row.memory_total)
+    numbers = f'<span class="wv-mute">{wv.bytes_(row.memory_total)}</span>' if row.memory_used is None else wv.of_(row.memory_used, row.memory_total)
     return f'<td class="c-mem"><span class="wv-mem" data-n="mem">{meter}<span class="wv-num">{numbers}</span></span></td>'
 
 
