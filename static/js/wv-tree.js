@@ -18,10 +18,11 @@ class WvTree extends HTMLElement {
     this.#held = recall(sessionStorage, HELD, {});
     if (this.#held.user !== document.body.dataset.user) this.#held = { user: document.body.dataset.user };
     for (const kind of ["click", "keydown"]) this.addEventListener(kind, this);
-    if (!this.firstElementChild && this.#held.hosts) this.append(parse(this.#held.hosts));
+    const isGiven = this.firstElementChild !== null;
+    if (!isGiven && this.#held.hosts) this.append(parse(this.#held.hosts));
     this.#paint();
     this.#subscribe();
-    if (!this.querySelector("[data-host]") || this.#held.hosts) this.#later("hosts", 0);
+    if (!isGiven) this.#later("hosts", 0);
   }
 
   disconnectedCallback() {
