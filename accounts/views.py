@@ -17,7 +17,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST
 from redis.exceptions import RedisError
 
-from accounts import attempts, audit, people, tokens
+from accounts import attempts, audit, people, signals, tokens
 from accounts.forms import OwnPasswordForm, SetupForm, TokenForm
 from accounts.models import User
 from accounts.requests import person_of
@@ -101,8 +101,11 @@ def change_password(request: HttpRequest) -> HttpResponse:
             attempts.give_back(request, user.username)
         return own(request, password_form=form)
     attempts.give_back(request, user.username)
-    people.set_password(user, form.cleaned_data["password"])
-    update_session_auth_hash(request, user)
+    with transaction.atomic():  # open pages hear of it when the new session is there
+        signals.session_renewed.send(User, session_key=request.session.session_key)
+        people.set_password(user, form.cleaned_data["password"])
+        update_session_auth_hash(request, user)
+        request.session.save()
     messages.info(request, _("Your password is changed. You are signed out everywhere else."))
     return redirect("account")
 

@@ -13,6 +13,7 @@ class LiveConfig(AppConfig):
 
         signals.rights_changed.connect(_tell_rights, dispatch_uid="live.rights")
         signals.session_ended.connect(_tell_sign_out, dispatch_uid="live.sign-out")
+        signals.session_renewed.connect(_tell_renewed, dispatch_uid="live.renewed")
         signals.people_changed.connect(_tell_people, dispatch_uid="live.people")
 
 
@@ -26,6 +27,12 @@ def _tell_sign_out(sender: Any, session_key: str, **kwargs: Any) -> None:
     from live import facts
 
     facts.publish_sign_out(session_key)
+
+
+def _tell_renewed(sender: Any, session_key: str, **kwargs: Any) -> None:
+    from live import facts
+
+    facts.publish_renewed(session_key)
 
 
 def _tell_people(sender: Any, **kwargs: Any) -> None:

@@ -42,6 +42,11 @@ def publish_sign_out(session_key: str) -> None:
     publisher.send(GROUP, {"type": "signout", "session": session_key})
 
 
+def publish_renewed(session_key: str) -> None:
+    """A session has another key now (its person changed the password): its sockets come back with the new one."""
+    transaction.on_commit(lambda: publisher.send(GROUP, {"type": "renewed", "session": session_key}))
+
+
 def publish_pulse() -> None:
     """The watcher lives. Missing pulses tell pages that what they show may be old."""
     publisher.send(GROUP, {"type": "pulse"})

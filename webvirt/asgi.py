@@ -12,20 +12,16 @@ http = get_asgi_application()
 
 from channels.auth import AuthMiddlewareStack
 from channels.routing import ProtocolTypeRouter, URLRouter
-from channels.security.websocket import AllowedHostsOriginValidator
 from django.urls import path, re_path
 
 from live.consumers import LiveConsumer, Nowhere
+from live.origin import SameOrigin
 from webvirt.lifespan import lifespan
 
 application = ProtocolTypeRouter(
     {
         "http": http,
-        "websocket": AllowedHostsOriginValidator(
-            AuthMiddlewareStack(
-                URLRouter([path("live/", LiveConsumer.as_asgi()), re_path("", Nowhere.as_asgi())])  # type: ignore[arg-type]
-            )
-        ),
+        "websocket": SameOrigin(AuthMiddlewareStack(URLRouter([path("live/", LiveConsumer.as_asgi()), re_path("", Nowhere.as_asgi())]))),
         "lifespan": lifespan,
     }
 )
