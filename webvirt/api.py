@@ -1,7 +1,86 @@
-"""The REST API: one router an app, bearer tokens, the same `access` and `actions` as the pages."""
+"""The REST API: one router an app, bearer tokens, the same `access` and `actions` as the pages.
+
+Every error is {"error": words for a person, "detail": …}: 401 no valid token, 403 a role is missing, 404 not there or not
+to be seen, 409 refused now and why, 413 too large, 422 a field makes no sense.
+"""
 
 from __future__ import annotations
 
-from ninja import NinjaAPI
+from typing import Any
 
-api = NinjaAPI(title="WebVirt", version="1")
+from django.core.exceptions import PermissionDenied, RequestDataTooBig
+from django.http import Http404, HttpRequest, HttpResponse
+from ninja import NinjaAPI
+from ninja.errors import HttpError, ValidationError
+from ninja.security import HttpBearer
+
+from accounts import tokens
+from accounts.api import router as accounts
+from hosts.api import router as hosts
+from jobs.api import router as jobs
+from jobs.submit import Refused
+from machines.api import router as machines
+from webvirt import api_docs
+
+
+class Bearer(HttpBearer):
+    def authenticate(self, request: HttpRequest, token: str) -> Any:
+        person = tokens.person_of(token) if len(token) <= 200 else None
+        if person is not None:
+            request.user = person
+        return person
+
+
+api = NinjaAPI(
+    title="WebVirt",
+    version="1",
+    description="Hosts, machines and jobs of a fleet. What changes something answers 202 with the job that does it.",
+    auth=Bearer(),
+    docs=api_docs.Page(),
+    docs_url="/docs",
+)
+api.add_router("/me", accounts, tags=["me"])
+api.add_router("/hosts", hosts, tags=["hosts"])
+api.add_router("/machines", machines, tags=["machines"])
+api.add_router("/jobs", jobs, tags=["jobs"])
+
+
+@api.exception_handler(Http404)
+def _not_found(request: HttpRequest, exc: Exception) -> HttpResponse:
+    return _error(request, "Not found.", 404)
+
+
+@api.exception_handler(PermissionDenied)
+def _denied(request: HttpRequest, exc: Exception) -> HttpResponse:
+    return _error(request, str(exc) or "Not allowed.", 403)
+
+
+@api.exception_handler(Refused)
+def _refused(request: HttpRequest, exc: Exception) -> HttpResponse:
+    return _error(request, str(exc), 409, field=getattr(exc, "field", ""))
+
+
+@api.exception_handler(RequestDataTooBig)
+def _too_big(request: HttpRequest, exc: Exception) -> HttpResponse:
+    return _error(request, "The request is too large.", 413)
+
+
+@api.exception_handler(ValidationError)
+def _invalid(request: HttpRequest, exc: Any) -> HttpResponse:
+    """Where and why, without repeating what was sent: it may hold a secret."""
+    fields = [{"field": ".".join(str(part) for part in error["loc"][1:]), "error": error["msg"]} for error in exc.errors]
+    return _error(request, "The request makes no sense.", 422, detail=fields)
+
+
+@api.exception_handler(HttpError)
+def _http_error(request: HttpRequest, exc: Any) -> HttpResponse:
+    return _error(request, str(exc), exc.status_code)
+
+
+def _error(request: HttpRequest, words: str, status: int, *, detail: Any = None, field: str = "") -> HttpResponse:
+    body: dict[str, Any] = {"error": words}
+    if detail is not None:
+        body["detail"] = detail
+    if field:
+        body["field"] = field
+    return api.create_response(request, body, status=status)
