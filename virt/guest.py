@@ -55,7 +55,7 @@ def ask(connection: Connection, uuid: str, *, about_itself: bool) -> Told:
     Raises GuestSilent when nobody answers, which a hung agent takes five seconds for; NotFound; WrongState when it does not run.
     """
     with translate():
-        domain = connection.raw.lookupByUUIDString(uuid)
+        domain = connection.aside.lookupByUUIDString(uuid)
         interfaces = domain.interfaceAddresses(libvirt.VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_AGENT, 0)
     found: dict[str, Address] = {}
     _collect(interfaces, "agent", found)
@@ -69,7 +69,7 @@ def addresses(connection: Connection, uuid: str, *, agent: bool = True) -> list[
     hangs). [] when nobody knows any, or the machine does not run; raises NotFound.
     """
     with translate():
-        domain = connection.raw.lookupByUUIDString(uuid)
+        domain = connection.aside.lookupByUUIDString(uuid)
     found: dict[str, Address] = {}
     if agent:
         _ask(domain, libvirt.VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_AGENT, "agent", found)
@@ -80,7 +80,7 @@ def addresses(connection: Connection, uuid: str, *, agent: bool = True) -> list[
 def guest(connection: Connection, uuid: str) -> Guest | None:
     """What the guest says of itself; None without an answering agent or on a machine that does not run."""
     with translate():
-        domain = connection.raw.lookupByUUIDString(uuid)
+        domain = connection.aside.lookupByUUIDString(uuid)
     return _guest(domain)
 
 

@@ -28,7 +28,6 @@ class Loop:
             if cls._pid == os.getpid():
                 return
             libvirt.virEventRegisterDefaultImpl()
-            libvirt.registerErrorHandler(_say_nothing, None)
             threading.Thread(target=cls._run, name="libvirt-events", daemon=True).start()
             cls._pid = os.getpid()
 
@@ -40,7 +39,3 @@ class Loop:
             except libvirt.libvirtError:
                 logger.exception("libvirt's event loop stumbled")
                 time.sleep(0.5)
-
-
-def _say_nothing(context: object, error: object) -> None:
-    """libvirt prints every error to stderr unless told otherwise; we raise them."""

@@ -21,8 +21,9 @@ def screenshot(connection: Connection, uuid: str) -> tuple[str, bytes]:
     Raises WrongState when the machine does not run, Unsupported without a screen, OperationFailed for a broken picture.
     """
     with translate():
-        stream = connection.raw.newStream(0)
-        mime = connection.raw.lookupByUUIDString(uuid).screenshot(stream, 0, 0)
+        raw = connection.aside
+        stream = raw.newStream(0)
+        mime = raw.lookupByUUIDString(uuid).screenshot(stream, 0, 0)
         data = _receive(stream)
     if mime == "image/x-portable-pixmap":
         return "image/png", png_from_ppm(data)

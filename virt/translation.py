@@ -35,6 +35,9 @@ from virt.errors import (
     WrongState,
 )
 
+# libvirt prints every error to stderr unless told otherwise; here each one is raised
+libvirt.registerErrorHandler(lambda _context, _error: None, None)
+
 
 @contextmanager
 def translate() -> Iterator[None]:
