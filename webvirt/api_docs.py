@@ -20,7 +20,8 @@ class Page(DocsBase):
         calls = list(_calls(schema))
         groups = [{"title": tag, "calls": [call for call in calls if call.tag == tag]} for tag in dict.fromkeys(call.tag for call in calls)]
         schema_url = self.get_openapi_url(api, kwargs)
-        return render(request, "webvirt/api_docs.html", {"groups": groups, "api": api, "schema_url": schema_url})
+        frame_template = "base.html" if request.user.is_authenticated else "frame/plain.html"
+        return render(request, "webvirt/api_docs.html", {"groups": groups, "api": api, "schema_url": schema_url, "frame_template": frame_template})
 
 
 @dataclass(frozen=True)
