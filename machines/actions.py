@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 import uuid
 from dataclasses import dataclass
+from typing import NoReturn
 
 from django.db.models import QuerySet
 
+from accounts import audit
 from accounts.models import User
 from accounts.roles import Role
-from hosts.models import Host
 from jobs import submit as jobs
 from jobs.models import Job, State
 from jobs.submit import Refused
@@ -20,6 +21,7 @@ from machines.models import Machine
 logger = logging.getLogger(__name__)
 
 BUSY = "Another operation on it is running."
+_MOST_NAMES = 200  # in one entry of the audit log
 _GENTLE = ("machines.shutdown", "machines.reboot")
 _BULK_FIELDS = ("name", "state", "has_saved_image", "persistent", "gone_at", "host__name", "host__state")
 
@@ -40,9 +42,7 @@ def refusal(verb: power.Verb, machine: Machine) -> str:
         return "It is not on its host any more."
     if machine.is_stale:
         return f"{machine.host.name} does not answer."
-    return power.refusal(
-        verb, state=machine.state, has_saved_image=machine.has_saved_image, persistent=machine.persistent
-    )
+    return power.refusal(verb, state=machine.state, has_saved_image=machine.has_saved_image, persistent=machine.persistent)
 
 
 def set_power(user: User, machine: Machine, verb_name: str, *, batch: str = "") -> Job:
@@ -50,7 +50,7 @@ def set_power(user: User, machine: Machine, verb_name: str, *, batch: str = "") 
     verb = power.VERBS[verb_name]
     reason = refusal(verb, machine)
     if reason:
-        raise Refused(f"{machine.name}: {reason}")
+        _refuse(user, verb.kind, machine, reason)
     if verb.name in ("force-off", "reset"):
         _give_up_gentle_ways([machine.pk], user)
     return jobs.submit(verb.kind, machine.subject, asked_by=user, batch=batch)
@@ -64,11 +64,10 @@ def set_power_of_many(user: User, machines: QuerySet[Machine], verb_name: str) -
     wanted = [machine for machine in asked if not refusals[machine.pk]]
     if verb.name in ("force-off", "reset"):
         _give_up_gentle_ways([machine.pk for machine in wanted], user)
-    made = jobs.submit_many(verb.kind, [machine.subject for machine in wanted], asked_by=user, batch=batch)
-    return [
-        Outcome(machine.pk, machine.name, made.get(machine.pk), refusals[machine.pk] or ("" if machine.pk in made else BUSY))
-        for machine in asked
-    ]
+    made = jobs.submit_many(verb.kind, [machine.subject for machine in wanted], asked_by=user, batch=batch) if wanted else {}
+    outcomes = [Outcome(machine.pk, machine.name, made.get(machine.pk), refusals[machine.pk] or ("" if machine.pk in made else BUSY)) for machine in asked]
+    _record_refusals(user, verb, outcomes)
+    return outcomes
 
 
 def autostart_refusal(machine: Machine) -> str:
@@ -85,8 +84,22 @@ def autostart_refusal(machine: Machine) -> str:
 def set_autostart(user: User, machine: Machine, on: bool) -> Job:
     reason = autostart_refusal(machine)
     if reason:
-        raise Refused(f"{machine.name}: {reason}")
+        _refuse(user, "machines.set_autostart", machine, reason)
     return jobs.submit("machines.set_autostart", machine.subject, asked_by=user, params={"on": on})
+
+
+def _refuse(user: User, kind: str, machine: Machine, reason: str) -> NoReturn:
+    """The state does not allow it. (A job that another one keeps from starting is recorded by jobs.submit.)"""
+    audit.record(kind, machine.name, actor=user, result="refused", detail={"machine": machine.pk, "why": reason})
+    raise Refused(f"{machine.name}: {reason}")
+
+
+def _record_refusals(user: User, verb: power.Verb, outcomes: list[Outcome]) -> None:
+    """One entry for all of them, as jobs.submit_many has one for those that were accepted."""
+    refused = {outcome.name: outcome.refused for outcome in outcomes if outcome.refused}
+    if refused:
+        some = dict(list(refused.items())[:_MOST_NAMES])
+        audit.record(verb.kind, f"{len(refused)} at once", actor=user, result="refused", detail={"why": some})
 
 
 def _refusal_for(user: User, verb: power.Verb, machine: Machine) -> str:

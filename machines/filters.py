@@ -60,7 +60,12 @@ class Term:
 
 def parse(text: str) -> list[Term]:
     """The terms of a search text; never raises."""
-    return [_term(word) for word in _words(text[:LONGEST])][:MOST_TERMS]
+    return [_term(word) for word in _WORD.findall(printable(text)[:LONGEST])][:MOST_TERMS]
+
+
+def printable(text: str) -> str:
+    """Without control characters, which no name has and PostgreSQL refuses; what parts words becomes a space."""
+    return "".join(character if character.isprintable() else " " for character in text)
 
 
 def condition_of(terms: Iterable[Term]) -> Q:
@@ -77,10 +82,6 @@ def condition_of(terms: Iterable[Term]) -> Q:
 _WORD = re.compile(r'(?:[^\s"]|"[^"]*"?)+')
 _PART = re.compile(r'(?:[^,"]|"[^"]*"?)+')
 _TERM = re.compile(r"(?P<not>[-!]?)(?P<field>[a-z]{1,12})(?P<operator>>=|<=|[:=<>])(?P<value>.*)", re.DOTALL | re.IGNORECASE)
-
-
-def _words(text: str) -> list[str]:
-    return _WORD.findall(text)
 
 
 def _term(word: str) -> Term:
@@ -157,13 +158,7 @@ def _word(operator: str, value: str) -> Q:
     if "*" in value:
         return _text("name", "title", "guest_hostname")(":", value)
     text = _as_mac(value)
-    return (
-        Q(name__icontains=value)
-        | Q(search__icontains=text)
-        | Q(title__icontains=value)
-        | Q(guest_hostname__icontains=value)
-        | Q(uuid__istartswith=value)
-    )
+    return Q(name__icontains=value) | Q(search__icontains=text) | Q(title__icontains=value) | Q(guest_hostname__icontains=value) | Q(uuid__istartswith=value)
 
 
 def _as_mac(value: str) -> str:

@@ -81,7 +81,7 @@ def _event(event: Event) -> Line:
 
 def _job(job: Job) -> Line:
     return Line(
-        job.finished_at or job.created_at,
+        job.created_at,
         _job_words(job),
         job.asked_by_name,
         kind="now" if job.is_active else "err" if job.state in _FAILED else "",

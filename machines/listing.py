@@ -89,7 +89,7 @@ class Query:
     @classmethod
     def of(cls, asked: QueryDict, *, kept_columns: str = "") -> Query:
         """Anything that makes no sense is left out. `kept_columns`: this browser's choice, parted by dots."""
-        typed = asked.get("q", "")[: filters.LONGEST].strip()
+        typed = filters.printable(asked.get("q", ""))[: filters.LONGEST].strip()
         chips = [term for text in asked.getlist("f") for term in filters.parse(text)]
         if "add" in asked:  # Enter in the box: what was typed becomes chips
             chips, typed = [*chips, *filters.parse(typed)], ""

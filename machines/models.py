@@ -121,6 +121,9 @@ class Definition(models.Model):
     class Meta:
         ordering: ClassVar = ["-id"]
 
+    def __str__(self) -> str:
+        return f"definition {self.pk} of machine {self.machine_id}"
+
 
 class Event(models.Model):
     """A line of a machine's history, whoever caused it."""
@@ -135,6 +138,9 @@ class Event(models.Model):
     class Meta:
         ordering: ClassVar = ["-id"]
         indexes: ClassVar = [models.Index(fields=["machine", "-id"], name="machine_event")]
+
+    def __str__(self) -> str:
+        return self.words
 
 
 class MachineSample(Sample):

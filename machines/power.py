@@ -21,7 +21,10 @@ class Verb:
         return "machines." + self.name.replace("-", "_")
 
 
+_PLUG_PULLED = "Like pulling the plug: unsaved work in the guest is lost, and its disks may need a check."
+_RESET = "Like the reset button: unsaved work in the guest is lost."
 _ON = frozenset({"running"})
+_RESETTABLE = frozenset({"running", "paused", "crashed"})
 _ACTIVE = frozenset({"running", "paused", "shutting_down", "suspended", "crashed"})
 
 VERBS = {
@@ -34,8 +37,8 @@ VERBS = {
         Verb("resume", "Resume", "player-play", frozenset({"paused", "suspended"}), "It is not paused."),
         Verb("save", "Save state", "moon", frozenset({"running", "paused"}), "It is not running."),
         Verb("restore", "Restore", "player-play", frozenset({"off"}), "It has no saved state."),
-        Verb("reset", "Reset", "refresh", frozenset({"running", "paused", "crashed"}), "It is not running.", "Like the reset button: unsaved work in the guest is lost."),
-        Verb("force-off", "Force off", "plug-off", _ACTIVE, "It is off already.", "Like pulling the plug: unsaved work in the guest is lost, and its disks may need a check."),
+        Verb("reset", "Reset", "refresh", _RESETTABLE, "It is not running.", _RESET),
+        Verb("force-off", "Force off", "plug-off", _ACTIVE, "It is off already.", _PLUG_PULLED),
         Verb("nmi", "Send NMI", "bolt", _ON, "It is not running.", "Most systems stop with a crash dump."),
     )
 }

@@ -20,13 +20,18 @@ _SYSTEMS = (("Ubuntu 24.04.1 LTS", "http://ubuntu.com/ubuntu/24.04"), ("Debian G
 _NOUNS = ("web", "db-orders", "kafka-broker", "k8s-prod-w", "gitlab", "ci-runner", "mail-relay", "vpn-edge", "win-ts", "render")
 
 
-def person(name: str = "operator", *, administrator: bool = False, **roles: Role) -> User:
-    """A person; ``fleet=``, ``host_3=`` or ``machine_7=`` give roles."""
+def person(name: str = "operator", *, administrator: bool = False, role: Role | None = None, on: Host | Machine | None = None) -> User:
+    """A person with a role ``on`` a host or a machine, or on the fleet."""
     user = User.objects.create_user(name, password="correct horse battery", is_superuser=administrator)
-    for scope, role in roles.items():
-        kind, _, number = scope.partition("_")
-        Grant.objects.create(user=user, role=role, scope=Scope(kind), object_id=int(number or 0))
+    if role:
+        grant(user, role, on)
     return user
+
+
+def grant(user: User, role: Role, on: Host | Machine | None = None) -> None:
+    """One more role."""
+    scope = Scope.HOST if isinstance(on, Host) else Scope.MACHINE if on else Scope.FLEET
+    Grant.objects.create(user=user, role=role, scope=scope, object_id=on.pk if on else 0)
 
 
 def host(name: str = "kvm-01", **fields: Any) -> Host:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import os.path
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -284,7 +283,7 @@ class Dashboard:
         on: Any = machine_access.visible(self._user).filter(state=State.RUNNING, host__state=HostState.ONLINE, **{f"{column}__gt": 0})
         rows = list(on.order_by(F(column).desc(), "pk").values_list("pk", "name", "host__name", column)[:_TOP])
         seen = glance([row[0] for row in rows]) if column == "cpu_percent" else {}
-        return [Top(*row, points=seen[row[0]].points if row[0] in seen else []) for row in rows]
+        return [Top(pk, name, host, value, seen[pk].points if pk in seen else []) for pk, name, host, value in rows]
 
 
 def _bar(title: str, used: float, allocated: float, physical: float, *, words: str, note: str) -> Capacity:
@@ -301,7 +300,7 @@ def _health(host: Host) -> str:
 
 def _shared_beginning(names: list[str]) -> str:
     """What all names begin with, up to a sign that parts words: "kvm-" of kvm-01, kvm-02."""
-    shared = os.path.commonprefix(names)
-    end = max((shared.rfind(sign) for sign in "-._ "), default=-1)
-    return shared[: end + 1]
-
+    first, last = min(names), max(names)  # what these two share, all share
+    length = next((index for index, (one, other) in enumerate(zip(first, last, strict=False)) if one != other), min(len(first), len(last)))
+    end = max(first[:length].rfind(sign) for sign in "-._ ")
+    return first[: end + 1]

@@ -104,8 +104,9 @@ def _machines(user: User, text: str) -> list[Item]:
 def _ranked(machines: QuerySet[Machine], text: str, most: int) -> Iterable[dict[str, Any]]:
     """Machines found by the list's own search language: the very name first, then names that begin so."""
     rank = Case(When(name__iexact=text, then=Value(0)), When(name__istartswith=text, then=Value(1)), default=Value(2))
-    found = machines.filter(filters.condition_of(filters.parse(text))).order_by(rank, "name", "pk")
-    return found.values("pk", "name", "state", "addresses", "has_saved_image", "persistent", "host__name", "host__state")[:most]
+    found: Any = machines.filter(filters.condition_of(filters.parse(text))).order_by(rank, "name", "pk")
+    rows: Iterable[dict[str, Any]] = found.values("pk", "name", "state", "addresses", "has_saved_image", "persistent", "host__name", "host__state")[:most]
+    return rows
 
 
 def _hosts(user: User, text: str) -> list[Item]:

@@ -7,6 +7,7 @@ from django.views.decorators.http import require_GET
 
 from accounts.models import User
 from live import answers
+from machines.filters import printable
 from webvirt import search as searching
 from webvirt.dashboard import Dashboard
 
@@ -20,7 +21,7 @@ def dashboard(request: HttpRequest) -> HttpResponse:
 @require_GET
 def search(request: HttpRequest) -> HttpResponse:
     """Everything that a text can name; for the palette the list alone."""
-    text = request.GET.get("q", "").strip()[: searching.LONGEST]
+    text = printable(request.GET.get("q", ""))[: searching.LONGEST].strip()
     context = {"q": text, "groups": searching.find(_user(request), text)}
     return answers.page(request, "webvirt/search.html", context, {"palette": "frame/found.html"})
 

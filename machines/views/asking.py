@@ -1,4 +1,4 @@
-"""What the views share: who asks, and the record of what they asked."""
+"""What the views share: who asks, and reading what they sent."""
 
 from __future__ import annotations
 
@@ -7,9 +7,7 @@ from typing import Any
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
-from accounts import audit
 from accounts.models import User
-from jobs.models import Job
 
 
 def user_of(request: HttpRequest) -> User:
@@ -24,13 +22,3 @@ def number(text: str) -> int | None:
 
 def first_error(form: Any) -> str:
     return next((str(error) for errors in form.errors.values() for error in errors), _("That made no sense."))
-
-
-def record(request: HttpRequest, action: str, name: str, machine_id: int, *, job: Job | None = None, refused: str = "") -> None:
-    """Put it into the audit log, asked or refused."""
-    detail: dict[str, Any] = {"machine": machine_id}
-    if job:
-        detail["job"] = job.pk
-    if refused:
-        detail["refused"] = refused
-    audit.record(action, name, request=request, result="refused" if refused else "asked" if job else "done", detail=detail)

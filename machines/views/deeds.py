@@ -6,6 +6,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
+from accounts import audit
 from accounts.roles import Role
 from jobs.submit import Refused
 from live import answers
@@ -14,7 +15,7 @@ from machines import notes as texts
 from machines.forms import AutostartForm, NotesForm, PowerForm
 from machines.models import Machine
 from machines.power import VERBS
-from machines.views.asking import first_error, record, user_of
+from machines.views.asking import first_error, user_of
 from machines.views.one import context_of
 
 
@@ -32,9 +33,7 @@ def power(request: HttpRequest, pk: int) -> HttpResponse:
     try:
         job = actions.set_power(user, found, verb.name)
     except Refused as exc:
-        record(request, verb.kind, found.name, found.pk, refused=str(exc))
         return answers.refused(request, str(exc), page)
-    record(request, verb.kind, found.name, found.pk, job=job)
     words = _("%(action)s of %(name)s is on its way.") % {"action": verb.title, "name": found.name}
     return answers.done(request, page, words=words, job_id=job.pk)
 
@@ -50,9 +49,7 @@ def autostart(request: HttpRequest, pk: int) -> HttpResponse:
     try:
         job = actions.set_autostart(user, found, form.cleaned_data["on"])
     except Refused as exc:
-        record(request, "machines.set_autostart", found.name, found.pk, refused=str(exc))
         return answers.refused(request, str(exc), page)
-    record(request, "machines.set_autostart", found.name, found.pk, job=job)
     words = _("Autostart of %(name)s is being set.") % {"name": found.name}
     return answers.done(request, page, words=words, job_id=job.pk)
 
@@ -67,7 +64,7 @@ def notes(request: HttpRequest, pk: int) -> HttpResponse:
     if not form.is_valid():
         return _notes_form(request, found, form, status=400)
     if texts.save(found, form.cleaned_data["notes"], based_on=form.cleaned_data["version"]):
-        record(request, "machines.notes", found.name, found.pk)
+        audit.record("machines.notes", found.name, request=request, detail={"machine": found.pk})
         return answers.done(request, found.get_absolute_url())
     found.refresh_from_db(fields=["notes"])
     # Sent once more it replaces what is shown now: a decision, no accident.

@@ -10,7 +10,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
-from django.db import transaction
 from django.db.models import Count, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
@@ -22,6 +21,7 @@ from accounts.models import User
 from hosts import access as host_access
 from jobs import access as job_access
 from jobs.models import ACTIVE, Job
+from jobs.submit import Refused
 from live import answers
 from machines import access, actions, filters
 from machines.actions import Outcome
@@ -32,7 +32,7 @@ from machines.listing import Page, Query
 from machines.models import Machine
 from machines.power import VERBS, Verb
 from machines.rows import rows_of
-from machines.views.asking import first_error, number, record, user_of
+from machines.views.asking import first_error, number, user_of
 
 _COLUMNS_COOKIE = "wv_columns"
 _YEAR_SECONDS = 365 * 86_400
@@ -85,10 +85,10 @@ def bulk_power(request: HttpRequest) -> HttpResponse:
     chosen = query.machines(user) if query else access.visible(user).filter(pk__in=form.cleaned_data["ids"])
     if (query or verb.danger) and "confirmed" not in request.POST:
         return _ask_back(request, verb, chosen, query)
-    with transaction.atomic():
+    try:
         outcomes = actions.set_power_of_many(user, chosen, verb.name)
-        for outcome in outcomes:
-            record(request, verb.kind, outcome.name, outcome.machine_id, job=outcome.job, refused=outcome.refused)
+    except Refused as exc:  # too many jobs of this person wait already
+        return answers.refused(request, str(exc), reverse("machines:list"))
     return _tell_outcomes(request, verb, outcomes)
 
 

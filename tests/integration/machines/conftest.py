@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from django.core.cache import cache
 from django.db import connection
-from django.http import HttpResponse
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
@@ -90,6 +89,6 @@ def commits(django_capture_on_commit_callbacks: Commits) -> Callable[[], Any]:
     return lambda: django_capture_on_commit_callbacks(execute=True)
 
 
-def assert_escaped(answer: HttpResponse, hostile: str) -> None:
+def assert_escaped(answer: Any, hostile: str) -> None:
     assert hostile not in text_of(answer)
     assert hostile.replace("<", "&lt;").replace(">", "&gt;") in text_of(answer)

@@ -39,7 +39,9 @@ def test_texts_are_read_as_terms(text: str, terms: list[Term]) -> None:
     assert parse(text) == terms
 
 
-@pytest.mark.parametrize("text", ["cpu>", "cpu>much", "state:sleepy", "state>off", "ram>8X", "up>soon", "autostart:maybe", "agent:lost", "name:a*b*c*d*e*f", "os>3"])
+@pytest.mark.parametrize(
+    "text", ["cpu>", "cpu>much", "state:sleepy", "state>off", "ram>8X", "up>soon", "autostart:maybe", "agent:lost", "name:a*b*c*d*e*f", "os>3"]
+)
 def test_what_makes_no_sense_says_so_and_filters_nothing(text: str) -> None:
     [term] = parse(text)
     assert term.problem.startswith(term.field)

@@ -10,7 +10,9 @@ from machines import notes
 
 
 def test_markdown_becomes_html() -> None:
-    html = notes.html("# Orders\n\n**Primary**, fail over with `patronictl`.\n\n- one\n- two\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n[wiki](https://wiki.example/orders)")
+    html = notes.html(
+        "# Orders\n\n**Primary**, fail over with `patronictl`.\n\n- one\n- two\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n[wiki](https://wiki.example/orders)"
+    )
     for part in ("<h3>Orders</h3>", "<strong>Primary</strong>", "<code>patronictl</code>", "<li>one</li>", "<td>2</td>"):
         assert part in html
     assert '<a href="https://wiki.example/orders" rel="noopener noreferrer nofollow">wiki</a>' in html
