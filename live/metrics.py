@@ -71,10 +71,7 @@ def remember(samples: Mapping[str, Mapping[int, Row]]) -> None:
     """Append the newest sample of many subjects, by kind ("machine", "host"), in one round trip and one command."""
     rows = {_name(kind, key): json.dumps(row) for kind, of_kind in samples.items() for key, row in of_kind.items()}
     points = {
-        _spark_name(kind, key): round(row[1] or 0)
-        for kind, of_kind in samples.items()
-        for key, row in of_kind.items()
-        if _begins_a_point(kind, key, row)
+        _spark_name(kind, key): round(row[1] or 0) for kind, of_kind in samples.items() for key, row in of_kind.items() if _begins_a_point(kind, key, row)
     }
     if rows:
         limits = (len(rows), _RECENT_ROWS, SPARK_POINTS, int(RECENT.total_seconds()))
@@ -113,22 +110,33 @@ def glance(kind: str, keys: Iterable[int]) -> dict[int, Glance]:
         pipe.lrange(_spark_name(kind, key), 0, -1)
     answers = pipe.execute() if wanted else []
     newest, sparks = answers[::2], answers[1::2]
-    return {
-        key: Glance(json.loads(row) if row else None, [int(point) for point in points])
-        for key, row, points in zip(wanted, newest, sparks, strict=True)
-    }
+    return {key: Glance(json.loads(row) if row else None, [int(point) for point in points]) for key, row, points in zip(wanted, newest, sparks, strict=True)}
 
 
-def average(rows: Sequence[Row]) -> dict[str, Any]:
-    """Column averages of some samples, as fields of Sample."""
-    fields: dict[str, Any] = {}
-    for index, column in enumerate(COLUMNS[1:], start=1):
-        values = [row[index] for row in rows if row[index] is not None]
-        fields[column] = sum(values) / len(values) if values else None  # type: ignore[arg-type]
-    for column in ("memory_used", "memory_total"):
-        if fields[column] is not None:
-            fields[column] = int(fields[column])
-    return fields
+class Mean:
+    """Column averages of samples as they come in: a minute's rows of ten thousand machines would take 25 MB."""
+
+    __slots__ = ("_counts", "_sums", "rows")
+
+    def __init__(self) -> None:
+        self.rows = 0
+        self._sums: list[float] = [0.0] * (len(COLUMNS) - 1)
+        self._counts = [0] * (len(COLUMNS) - 1)
+
+    def add(self, row: Row) -> None:
+        self.rows += 1
+        for index, value in enumerate(row[1:]):
+            if value is not None:
+                self._sums[index] += value
+                self._counts[index] += 1
+
+    def fields(self) -> dict[str, Any]:
+        """As fields of Sample; None where no sample had a value."""
+        means = {name: total / count if count else None for name, total, count in zip(COLUMNS[1:], self._sums, self._counts, strict=True)}
+        return {name: int(mean) if mean is not None and name in _WHOLE else mean for name, mean in means.items()}
+
+
+_WHOLE = frozenset({"memory_used", "memory_total"})
 
 
 def beginning(at: datetime, resolution: Resolution) -> datetime:

@@ -1,0 +1,372 @@
+"""One host, followed by a thread of its own: connect, subscribe, look at everything, then at what changes; and again."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Executor
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+from hosts import inventory as host_inventory
+from hosts.inventory import ONLINE, Standing
+from hosts.models import HostSample, State
+from live import facts, rollup
+from machines import inventory
+from machines.inventory import Change, Known
+from machines.models import MachineSample
+from virt import connection as virt_connection
+from virt import events, guest, machine
+from virt.connection import Connection
+from virt.errors import GuestSilent, HostUnreachable, NotFound, VirtError, WrongState
+from virt.events import Event
+from virt.guest import Address, Told
+from virt.network import Lease
+from watcher.backoff import Backoff
+from watcher.errands import Errands
+from watcher.guests import Guests
+from watcher.link import Link
+from watcher.mailbox import Mailbox
+from watcher.rounds import Rounds
+from watcher.sampler import Minute, Sampler
+from watcher.target import Target
+from watcher.writer import Roster, Stopped, Writer
+
+logger = logging.getLogger(__name__)
+
+Seconds = float
+
+_OPEN_DEADLINE: Seconds = 5.0
+_KEEPALIVE = (2, 2)  # a frozen daemon is noticed after 6 s
+_PERIODS = {
+    "sample": 5.0,
+    # What libvirt sends no event for: autostart, the end of a migration. Five calls a host.
+    "glance": 20.0,
+    "stores": 60.0,
+    # Everything read again, in case an event was lost.
+    "repair": 300.0,
+}
+# After a migration libvirt removes the machine from its first host without an event.
+_LOOK_AGAIN_AFTER_MIGRATION: tuple[Seconds, ...] = (2.0, 10.0)
+_LOOK_AGAIN_AFTER_FAILURE: Seconds = 5.0
+_AGENT_PATIENCE: Seconds = 12.0  # libvirt waits five seconds for an agent that hangs
+
+
+class Follower:
+    """`start()` and `stop()` return at once. Everything that is seen goes to the writer."""
+
+    def __init__(self, target: Target, writer: Writer, helpers: Executor) -> None:
+        self.target = target
+        self._writer = writer
+        self._helpers = helpers
+        self._known: dict[str, Known] = {}
+        self._roster = Roster()
+        self._host_known: dict[str, Any] = {}
+        self._standing: Standing | None = None
+        self._seen_at: datetime | None = None
+        self._stopping = threading.Event()
+        self._backoff = Backoff()
+        self._mailbox = Mailbox()
+        self._guests = Guests()
+        self._sampler = Sampler(target.pk, self._roster.ids, self._keep_minute)
+        self._thread = threading.Thread(target=self._run, name=f"host-{target.pk}", daemon=True)
+
+    # ── from the supervisor ──
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ask it to end; what it still sees counts no more once the lease is given back."""
+        self._stopping.set()
+        self._mailbox.wake()
+
+    def join(self, timeout: Seconds) -> None:
+        self._thread.join(timeout)
+
+    def adopt(self, target: Target) -> None:
+        """Another name or other notes: the connection stays."""
+        self.target = target
+
+    def look(self, machine_id: int) -> None:
+        """Look at a machine for which there may have been no event."""
+        for uuid, pk in list(self._roster.ids.items()):
+            if pk == machine_id:
+                self._mailbox.look(uuid)
+
+    @property
+    def state(self) -> str:
+        """The state that was last written, "" before the first attempt ended."""
+        return self._standing.state if self._standing else ""
+
+    @property
+    def machine_ids(self) -> list[int]:
+        return [pk for uuid, pk in list(self._roster.ids.items()) if (known := self._known.get(uuid)) and not known.gone]
+
+    # ── the thread ──
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                pause = self._live()
+            except Stopped:
+                return
+            except Exception:
+                logger.exception("host=%s its thread stumbled", self.target.name)
+                self._roster.spoilt = True
+                pause = self._backoff.failed()
+            self._stopping.wait(pause)
+
+    def _live(self) -> Seconds:
+        """One connection's life; returns the pause before the next."""
+        try:
+            link = Link(virt_connection.open(self.target.endpoint, self.target.credentials, deadline=_OPEN_DEADLINE, keepalive=_KEEPALIVE))
+        except VirtError as exc:
+            return self._give_up(exc)
+        try:
+            with _Life(link, self._helpers, self.target) as life:
+                self._follow(life)
+        except VirtError as exc:
+            return self._give_up(exc)
+        finally:
+            link.retire()
+        return 0.0
+
+    def _give_up(self, exc: VirtError) -> Seconds:
+        """Say how it stands; the machines' rows stay as last seen."""
+        if self._stopping.is_set():
+            return 0.0
+        standing = host_inventory.standing_of(exc)
+        pause = self._backoff.failed(refused=standing.state != State.OFFLINE)
+        self._stand(standing)
+        logger.info("host=%s %s: %s %s(next attempt in %.1f s)", self.target.name, standing.state, exc, f"[{exc.detail}] " if exc.detail else "", pause)
+        return pause
+
+    def _follow(self, life: _Life) -> None:
+        """1. events were subscribed first; 2. everything; 3. what changes, until the link breaks or we are to stop."""
+        began = time.monotonic()
+        self._mailbox, self._guests = life.mailbox, Guests()
+        self._sync(life.connection)
+        self._plan_guests()
+        self._backoff.connected()
+        self._stand(ONLINE)
+        logger.info("host=%s online: %d machines, seen in %.0f ms", self.target.name, len(self._known), (time.monotonic() - began) * 1000)
+        life.errands.send("info", self._ask_info, most=1)
+        life.rounds.soon("stores", time.monotonic())
+        while not self._stopping.is_set():
+            self._step(life)
+
+    def _step(self, life: _Life) -> None:
+        next_at = min(life.rounds.next_at(), self._guests.next_at())
+        batch = life.mailbox.take(max(0.0, next_at - time.monotonic()))
+        if self._stopping.is_set():
+            return
+        if batch.closed or not life.connection.is_alive():
+            raise HostUnreachable("The connection broke.", batch.closed)
+        if self._roster.spoilt:
+            self._sync(life.connection)
+        for uuid, hints in batch.looks.items():
+            self._look(life, uuid, hints)
+        for news in batch.news:
+            news()
+        if batch.stores_changed:
+            life.rounds.soon("stores", time.monotonic())
+        self._go_rounds(life)
+
+    def _go_rounds(self, life: _Life) -> None:
+        now = time.monotonic()
+        for name in life.rounds.due(now):
+            if name == "sample":
+                life.errands.send("sample", self._sample)
+            elif name == "glance":
+                self._glance(life)
+            elif name == "repair":
+                self._sync(life.connection)
+            elif name == "stores":
+                life.errands.send("stores", self._ask_stores, most=1)
+                life.errands.send("leases", self._ask_leases, most=1)
+        if self._guests.leases_due(now):
+            life.errands.send("leases", self._ask_leases, most=1)
+        if due := self._guests.due(now):
+            life.errands.send("agents", partial(self._ask_agents, due), patience=_AGENT_PATIENCE)
+
+    # ── machines ──
+
+    def _sync(self, connection: Connection) -> None:
+        """Look at everything; what did not change is not even parsed."""
+        if self._roster.spoilt:
+            self._load()
+        seen = machine.list_all(connection)
+        at = self._sighted()
+        changes = [inventory.compare(self._known.get(each.uuid), each, (), at) for each in seen]
+        missing = self._known.keys() - {each.uuid for each in seen}
+        changes += [inventory.vanished(uuid, self._known[uuid], (), at) for uuid in missing]
+        self._submit(changes)
+
+    def _load(self) -> None:
+        rows = self._writer.ask(partial(inventory.load, self.target.pk))
+        self._host_known = self._writer.ask(partial(host_inventory.load, self.target.pk))
+        self._known = rows.known
+        self._roster.ids.clear()
+        self._roster.ids.update(rows.ids)
+        self._roster.spoilt = False
+
+    def _look(self, life: _Life, uuid: str, hints: Sequence[Event]) -> None:
+        """An event is a hint: read the machine as it is now."""
+        try:
+            seen = machine.read(life.connection, uuid)
+        except HostUnreachable:
+            raise
+        except VirtError as exc:
+            logger.warning("host=%s machine=%s can't be read: %s %s", self.target.name, uuid, exc, exc.detail)
+            life.mailbox.look(uuid, after=_LOOK_AGAIN_AFTER_FAILURE)
+            return
+        at, known = self._sighted(), self._known.get(uuid)
+        if seen:
+            self._submit([inventory.compare(known, seen, hints, at)])
+        elif known:
+            self._submit([inventory.vanished(uuid, known, hints, at)])
+        self._look_again_after(life, uuid, hints)
+
+    def _look_again_after(self, life: _Life, uuid: str, hints: Sequence[Event]) -> None:
+        if any(hint.event == "started" for hint in hints):
+            self._guests.started(uuid, time.monotonic())
+        if any(hint.event == "stopped" and hint.detail == "migrated" for hint in hints):
+            for after in _LOOK_AGAIN_AFTER_MIGRATION:
+                life.mailbox.look(uuid, after=after)
+
+    def _glance(self, life: _Life) -> None:
+        """Notice what came without an event, and have it looked at."""
+        glances = machine.glance(life.connection)
+        self._sighted()
+        missing = {uuid for uuid, known in self._known.items() if not known.gone} - {each.uuid for each in glances}
+        for uuid in [*missing, *(each.uuid for each in glances if inventory.differs(self._known.get(each.uuid), each))]:
+            life.mailbox.look(uuid)
+
+    def _submit(self, changes: Iterable[Change | None]) -> None:
+        """Have changes written, and know them."""
+        found = [change for change in changes if change]
+        now = time.monotonic()
+        for change in found:
+            self._known[change.uuid] = change.after
+            self._guests.answers_agent(change.uuid, bool(change.after.asks_agent), now)
+        if found:
+            self._writer.change(self.target.pk, self._roster, found)
+
+    def _sighted(self) -> datetime:
+        self._seen_at = datetime.now(UTC)
+        return self._seen_at
+
+    # ── guests: asked by helpers, compared by this thread ──
+
+    def _plan_guests(self) -> None:
+        """Those that did not change since the last connection are asked again too."""
+        now = time.monotonic()
+        for uuid, known in self._known.items():
+            self._guests.answers_agent(uuid, bool(known.asks_agent), now)
+
+    def _ask_agents(self, due: dict[str, bool], connection: Connection) -> None:
+        for uuid, about_itself in due.items():
+            try:
+                told: Told | None = guest.ask(connection, uuid, about_itself=about_itself)
+            except GuestSilent:
+                told = None
+            except (NotFound, WrongState):
+                continue
+            self._mailbox.tell(partial(self._agent_said, uuid, told))
+
+    def _agent_said(self, uuid: str, told: Told | None) -> None:
+        known = self._known.get(uuid)
+        self._guests.said(uuid, answered=told is not None, about_itself=bool(told and told.guest))
+        if known:
+            self._submit([inventory.asked(uuid, known, told.addresses if told else None, told.guest if told else None)])
+
+    def _ask_leases(self, connection: Connection) -> None:
+        leases = connection.leases()
+        self._mailbox.tell(partial(self._leased, leases))
+
+    def _leased(self, leases: Sequence[Lease]) -> None:
+        by_mac: dict[str, list[Address]] = {}
+        for lease in leases:
+            by_mac.setdefault(lease.mac, []).append(Address(lease.ip, lease.prefix, lease.mac, "lease"))
+        changes = []
+        for uuid, known in self._known.items():
+            if known.active and known.macs:
+                changes.append(inventory.leased(uuid, known, [address for mac in known.macs for address in by_mac.get(mac, ())]))
+        self._submit(changes)
+
+    # ── the host itself ──
+
+    def _ask_info(self, connection: Connection) -> None:
+        """Up to a minute on a fresh libvirtd, which tries its emulators first."""
+        described = host_inventory.described(connection.info())
+        self._mailbox.tell(partial(self._host_told, described))
+
+    def _ask_stores(self, connection: Connection) -> None:
+        briefs = host_inventory.briefs(connection.pools(), connection.networks())
+        self._mailbox.tell(partial(self._host_told, briefs))
+
+    def _host_told(self, seen: dict[str, Any]) -> None:
+        changed = host_inventory.changed(self._host_known, seen)
+        if changed:
+            self._host_known |= changed
+            self._writer.do(self.target.pk, partial(_write_host, self.target.pk, changed))
+
+    def _stand(self, standing: Standing) -> None:
+        before, self._standing = self._standing, standing
+        if standing != before:
+            self._writer.do(self.target.pk, partial(_write_standing, self.target, standing, self._seen_at, self.machine_ids))
+
+    # ── numbers ──
+
+    def _sample(self, connection: Connection) -> None:
+        self._sampler.take(connection)
+        self._sighted()
+
+    def _keep_minute(self, minute: Minute) -> None:
+        self._writer.do(self.target.pk, partial(_write_minute, self.target.pk, minute, datetime.now(UTC)))
+
+
+class _Life:
+    """What belongs to one connection. Inside, everything that happens on the host lands in `mailbox`."""
+
+    def __init__(self, link: Link, helpers: Executor, target: Target) -> None:
+        self.connection = link.connection
+        self.mailbox = Mailbox()
+        self.errands = Errands(link, helpers, target.name)
+        self.rounds = Rounds(_PERIODS, target.pk, time.monotonic())
+        self._close: Callable[[], None] = lambda: None
+
+    def __enter__(self) -> _Life:
+        self._close = events.subscribe(self.connection, self.mailbox.put).close
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._close()
+
+
+# ── what the writer does for us ──
+
+
+def _write_host(host_id: int, changed: dict[str, Any]) -> None:
+    host_inventory.write(host_id, changed)
+    facts.publish([f"host:{host_id}", "hosts", "fleet"], "inventory", host_id=host_id)
+
+
+def _write_standing(target: Target, standing: Standing, seen_at: datetime | None, machine_ids: list[int]) -> None:
+    """Its machines are told of too: what is shown of them is now their last sight, or is fresh again."""
+    if host_inventory.stand(target.pk, target.revision, standing, seen_at):
+        topics = [f"host:{target.pk}", "hosts", "fleet", "machines", *(f"machine:{pk}" for pk in machine_ids)]
+        facts.publish(topics, standing.state, host_id=target.pk, machine_ids=machine_ids)
+
+
+def _write_minute(host_id: int, minute: Minute, seen_at: datetime) -> None:
+    host_inventory.write_averages(host_id, seen_at, minute.latency_ms, minute.host)
+    if minute.host:
+        rollup.store(HostSample, "host", minute.at, {host_id: minute.host})
+    if minute.machines:
+        inventory.write_averages(minute.machines)
+        rollup.store(MachineSample, "machine", minute.at, minute.machines)
