@@ -55,7 +55,7 @@ def from_libvirt(exc: libvirt.libvirtError) -> VirtError:
     system error; 3. the table by code; 4. OperationFailed, for a code newer than this table.
     """
     code = exc.get_error_code() or 0
-    detail = (exc.get_error_message() or str(exc) or "").strip()
+    detail = _OUR_FILES.sub("", exc.get_error_message() or str(exc) or "").strip()
     if code in _VAGUE:
         for pattern, kind, words in _BY_TEXT:
             if pattern.search(detail):
@@ -97,6 +97,9 @@ def _sentence(detail: str) -> str:
     text = text[0].upper() + text[1:]
     return text if text.endswith((".", "!", "?")) else text + "."
 
+
+# the directory of one opening (virt.ssh): no use to anybody once it is gone
+_OUR_FILES = re.compile(r"(/[^\s/]+)*/webvirt-[a-z0-9_]{8}/")
 
 _PREFIX = re.compile(
     r"^(internal error|operation failed|Requested operation is not valid|unsupported configuration"
@@ -152,14 +155,14 @@ _BY_SSH: tuple[_Rule, ...] = (
         "The host's SSH key is not confirmed yet. Compare its fingerprint and confirm it.",
     ),
     _rule(
-        r"permission denied \(|too many authentication failures|no supported authentication methods",
-        LoginRefused,
-        "The host does not accept the portal's SSH key for this user. Add the portal's public key there.",
-    ),
-    _rule(
         r"load key .*(invalid format|error in libcrypto|incorrect passphrase)",
         LoginRefused,
         "The portal's private key can't be read by ssh.",
+    ),
+    _rule(
+        r"permission denied \(|too many authentication failures|no supported authentication methods",
+        LoginRefused,
+        "The host does not accept the portal's SSH key for this user. Add the portal's public key there.",
     ),
     _rule(
         r"could not resolve hostname",
@@ -216,14 +219,29 @@ _BY_TEXT: tuple[_Rule, ...] = (
         "The host's TLS certificate is not trusted: other authority, other name, or out of date.",
     ),
     _rule(
+        r"our own certificate .*failed validation",
+        Invalid,
+        "The client certificate was not signed by the authority given for this host, or is out of date.",
+    ),
+    _rule(
         r"cannot read (ca )?certificate|unable to (import|set) .*(certificate|key)|failed to load .*(certificate|key)",
         Invalid,
         "A TLS certificate or key given for this host can't be used.",
     ),
     _rule(
-        r"unable to (read|write) tls (data|confirmation|packet)|tls handshake failed|packet was received|tls connection was non-properly terminated",
+        r"unable to (read|write) tls confirmation|certificate (is )?required|bad certificate",
         LoginRefused,
         "The TLS connection was refused: the host does not accept the client certificate, or there is none.",
+    ),
+    _rule(
+        r"tls handshake failed|packet was received",
+        Unsupported,
+        "What answers does not speak TLS as libvirt does. Is the port right?",
+    ),
+    _rule(
+        r"failed to collect auth credentials",
+        LoginRefused,
+        "The host asks for a name and a password, and none is known.",
     ),
     _rule(
         r"no polkit agent|polkit|not authorized|access denied by policy",
@@ -305,7 +323,7 @@ _TABLE: dict[str, tuple[type[VirtError], str]] = {
     "VIR_ERR_NO_DOMAIN": (NotFound, _MISSING_MACHINE),
     "VIR_ERR_NO_NETWORK": (NotFound, "The network is not on this host (any more)."),
     "VIR_ERR_INVALID_MAC": (Invalid, "This is not a MAC address."),
-    "VIR_ERR_AUTH_FAILED": (LoginRefused, "The host refused the login."),
+    "VIR_ERR_AUTH_FAILED": (LoginRefused, "The host refused the login: the name or the password is wrong."),
     "VIR_ERR_INVALID_STORAGE_POOL": (NotFound, "The storage pool is not on this host (any more)."),
     "VIR_ERR_INVALID_STORAGE_VOL": (NotFound, "The volume is not on this host (any more)."),
     "VIR_WAR_NO_STORAGE": (Unsupported, "The host does not manage storage."),
