@@ -13,5 +13,3 @@ import "./wv-rows.js";
 import "./wv-jobs.js";
 import "./wv-palette.js";
 import "./wv-chart.js";
-import "./wv-filter.js";
-import "./wv-screen.js";
