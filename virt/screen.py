@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import struct
 import zlib
 
@@ -13,6 +14,9 @@ from virt.errors import OperationFailed
 from virt.translation import translate
 
 LARGEST = 64 * 2**20  # bytes; the guest chooses its resolution, not our memory
+
+
+_PPM = re.compile(rb"P6\s+(\d{1,6})\s+(\d{1,6})\s+255\s")
 
 
 def screenshot(connection: Connection, uuid: str) -> tuple[str, bytes]:
@@ -32,17 +36,16 @@ def screenshot(connection: Connection, uuid: str) -> tuple[str, bytes]:
 
 def png_from_ppm(data: bytes) -> bytes:
     """A binary PPM of 8 bits a channel (netpbm's P6) as PNG. Raises OperationFailed when it is none."""
-    fields = data[:64].split(None, 4)
-    if len(fields) < 5 or fields[0] != b"P6" or fields[3] != b"255" or not (fields[1] + fields[2]).isdigit():
+    header = _PPM.match(data)
+    if not header:
         raise OperationFailed("The host sent a picture in an unknown format.")
-    width, height = int(fields[1]), int(fields[2])
-    start = data.index(b"255", len(fields[0]) + len(fields[1]) + len(fields[2]) + 2) + 4
-    pixels, row = memoryview(data)[start:], 3 * width
+    width, height = int(header[1]), int(header[2])
+    pixels, row = memoryview(data)[header.end() :], 3 * width
     if not 0 < width * height * 3 <= len(pixels):
         raise OperationFailed("The host sent half a picture.")
     lines = b"".join(b"\0" + pixels[y * row : (y + 1) * row] for y in range(height))
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(lines, 3)), (b"IEND", b""))
+    about = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    chunks = ((b"IHDR", about), (b"IDAT", zlib.compress(lines, 3)), (b"IEND", b""))
     return b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(kind, body) for kind, body in chunks)
 
 

@@ -106,7 +106,7 @@ Host *
   HostKeyAlias {alias}
   HostKeyAlgorithms {algorithms}
   UserKnownHostsFile "{directory}/known_hosts"
-  GlobalKnownHostsFile none
+  GlobalKnownHostsFile /dev/null
   StrictHostKeyChecking yes
   CheckHostIP no
   UpdateHostKeys no

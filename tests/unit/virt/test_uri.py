@@ -134,7 +134,9 @@ def test_fields_refused(fields: dict[str, Any]) -> None:
 
 
 _HOSTS = st.one_of(
-    st.from_regex(r"[a-z0-9]([a-z0-9-]{0,10}[a-z0-9])?(\.[a-z][a-z0-9]{0,5}){0,3}", fullmatch=True), st.ip_addresses(v=4).map(str), st.ip_addresses(v=6).map(str)
+    st.from_regex(r"[a-z0-9]([a-z0-9-]{0,10}[a-z0-9])?(\.[a-z][a-z0-9]{0,5}){0,3}", fullmatch=True),
+    st.ip_addresses(v=4).map(str),
+    st.ip_addresses(v=6).map(str),
 )
 _PATHS = st.text(st.characters(codec="ascii", exclude_categories=["C"]), min_size=1, max_size=30).map(lambda text: "/" + text)
 
