@@ -96,6 +96,8 @@ class Connection:
         what may wait gets a link of its own; where libvirt is newer, or no second link is to be had, it is `raw`.
         """
         with self._aside_lock:
+            if self._aside and not _lives(self._aside):
+                self._aside = None  # closed with its last reference: another thread may be inside a call
             if self._again and not self._aside and not self._closed.is_set():
                 try:
                     self._aside = self._again()
@@ -122,10 +124,7 @@ class Connection:
         """Whether the link stands, as far as is known without asking the host."""
         if self._closed.is_set():
             return False
-        try:
-            return bool(self.raw.isAlive())
-        except libvirt.libvirtError:
-            return False
+        return _lives(self.raw)
 
     def info(self) -> host.HostInfo:
         """What the host is. Slow (up to a minute) the first time on a fresh libvirtd, which probes QEMU then."""
@@ -269,6 +268,14 @@ def _sasl(credentials: Credentials) -> list[object]:
 def _one_wake_up_is_lost(endpoint: Endpoint) -> bool:
     """Whether libvirt's client here has the fault that `Connection.aside` goes around; the test driver in this process has no client."""
     return endpoint.kind != "test" and libvirt.getVersion() < 10_000_000
+
+
+def _lives(link: libvirt.virConnect) -> bool:
+    """As far as is known without asking the host."""
+    try:
+        return bool(link.isAlive())
+    except libvirt.libvirtError:
+        return False
 
 
 def _close_quietly(*links: libvirt.virConnect) -> None:
