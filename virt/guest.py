@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeVar
 import libvirt
 
 from virt.connection import Connection
-from virt.errors import GuestSilent, Unsupported, WrongState
+from virt.errors import GuestSilent, NotFound, Unsupported, WrongState
 from virt.translation import translate
 
 _Told = TypeVar("_Told")
@@ -129,9 +129,9 @@ def _address(text: str, prefix: int, mac: str, source: Literal["agent", "lease"]
 
 
 def _quietly(ask: Callable[[], _Told]) -> _Told | None:
-    """The answer, or None where there is nobody to answer. A broken connection still raises."""
+    """The answer, or None where there is nobody to answer (no agent, no such network). A broken connection still raises."""
     try:
         with translate():
             return ask()
-    except (GuestSilent, Unsupported, WrongState):
+    except (GuestSilent, NotFound, Unsupported, WrongState):
         return None

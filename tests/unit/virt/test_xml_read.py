@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -23,8 +24,8 @@ from virt.xml.read.serial import Serial
 
 DATA = Path(__file__).with_name("data")
 
-_NIC = {"source": "", "target": "", "link_up": True, "portgroup": "", "vlan": (), "filter": "", "boot_order": 0}
-_DISK = {"kind": "file", "format": "raw", "pool": "", "volume": "", "shareable": False, "serial": "", "cache": "", "boot_order": 0, "backing_source": ""}
+_NIC: dict[str, Any] = {"source": "", "target": "", "link_up": True, "portgroup": "", "vlan": (), "filter": "", "boot_order": 0}
+_DISK: dict[str, Any] = {"kind": "file", "format": "raw", "pool": "", "volume": "", "shareable": False, "serial": "", "cache": "", "boot_order": 0, "backing_source": ""}
 
 
 def test_running_machine() -> None:
