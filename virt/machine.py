@@ -277,9 +277,7 @@ def _listed(raw: libvirt.virConnect) -> list[_Listed]:
     persistent = _uuids(raw.listAllDomains(libvirt.VIR_CONNECT_LIST_DOMAINS_PERSISTENT))
     saved = _uuids(raw.listAllDomains(libvirt.VIR_CONNECT_LIST_DOMAINS_MANAGEDSAVE))
     return [
-        _Listed(domain, uuid, states.get(uuid), uuid in persistent, uuid in autostart, uuid in saved)
-        for domain in domains
-        for uuid in (domain.UUIDString(),)
+        _Listed(domain, uuid, states.get(uuid), uuid in persistent, uuid in autostart, uuid in saved) for domain in domains for uuid in (domain.UUIDString(),)
     ]
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import binascii
 import contextlib
+import functools
 import os
 import shutil
 import signal
@@ -87,9 +88,22 @@ def private_directory() -> Path:
     base = os.environ.get("XDG_RUNTIME_DIR", "")
     if not (base and os.path.isdir(base) and os.access(base, os.W_OK | os.X_OK)):
         base = tempfile.gettempdir()
-    return Path(tempfile.mkdtemp(prefix="webvirt-", dir=base))
+    _sweep(base)
+    return Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir=base))
 
 
+@functools.cache
+def _sweep(base: str) -> None:
+    """Remove what a process that was killed in the middle of an opening left behind; once per process."""
+    for directory in Path(base).glob(f"{_PREFIX}*"):
+        pid = directory.name.removeprefix(_PREFIX).partition("-")[0]
+        with contextlib.suppress(OSError):
+            ours = directory.lstat().st_uid == os.geteuid() and not directory.is_symlink()
+            if ours and pid.isdigit() and not Path("/proc", pid).exists():
+                shutil.rmtree(directory, ignore_errors=True)
+
+
+_PREFIX = "webvirt-open-"
 _ALIAS = "pinned-host"
 
 # what a pinned key allows the host to sign with (ssh-rsa keys sign with SHA-2 only)

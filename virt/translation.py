@@ -99,7 +99,7 @@ def _sentence(detail: str) -> str:
 
 
 # the directory of one opening (virt.ssh): no use to anybody once it is gone
-_OUR_FILES = re.compile(r"(/[^\s/]+)*/webvirt-[a-z0-9_]{8}/")
+_OUR_FILES = re.compile(r"(/[^\s/]+)*/webvirt-open-[0-9]+-[a-z0-9_]+/")
 
 _PREFIX = re.compile(
     r"^(internal error|operation failed|Requested operation is not valid|unsupported configuration"

@@ -84,6 +84,18 @@ def test_nobody_else_can_read_the_key(pinned: PinnedSsh) -> None:
     assert not pinned.directory.exists()
 
 
+def test_what_a_killed_process_left_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    left, running, strange = (tmp_path / f"webvirt-open-{name}-abcd" for name in (str(ended.pid), str(os.getpid()), "x"))
+    for each in (left, running, strange):
+        each.mkdir()
+        (each / "key").write_text("PRIVATE")
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    made = ssh.private_directory()
+    assert set(tmp_path.iterdir()) == {running, strange, made}
+
+
 def test_both_keys_are_needed() -> None:
     with pytest.raises(HostKeyUnknown):
         PinnedSsh("PRIVATE", "", connect_timeout=4)

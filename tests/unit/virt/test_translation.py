@@ -116,7 +116,7 @@ def test_other_exceptions_pass() -> None:
         (
             1,
             _RPC,
-            "Our own certificate /run/webvirt-x1_y2z3a/clientcert.pem failed validation against /run/webvirt-x1_y2z3a/cacert.pem: …",
+            "Our own certificate /run/webvirt-open-12-x1_y2z3a/clientcert.pem failed validation against /run/webvirt-open-12-x1_y2z3a/cacert.pem: …",
             Invalid,
             "not signed by",
         ),

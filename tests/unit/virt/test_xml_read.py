@@ -25,7 +25,17 @@ from virt.xml.read.serial import Serial
 DATA = Path(__file__).with_name("data")
 
 _NIC: dict[str, Any] = {"source": "", "target": "", "link_up": True, "portgroup": "", "vlan": (), "filter": "", "boot_order": 0}
-_DISK: dict[str, Any] = {"kind": "file", "format": "raw", "pool": "", "volume": "", "shareable": False, "serial": "", "cache": "", "boot_order": 0, "backing_source": ""}
+_DISK: dict[str, Any] = {
+    "kind": "file",
+    "format": "raw",
+    "pool": "",
+    "volume": "",
+    "shareable": False,
+    "serial": "",
+    "cache": "",
+    "boot_order": 0,
+    "backing_source": "",
+}
 
 
 def test_running_machine() -> None:
