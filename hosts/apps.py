@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 from django.apps import AppConfig
 
 
@@ -15,4 +17,10 @@ class HostsConfig(AppConfig):
 
         audience.register("host", access.visible_ids)
         objects.register(Scope.HOST, grantable.finder())
-        kinds.declare(kinds.Kind("hosts.test", "Test connection", "plug", changing=False))
+        kinds.declare(kinds.Kind("hosts.test", "Test connection", "plug", changing=False, steps=_steps_of_test))
+
+
+def _steps_of_test(job_id: int) -> list[Any]:
+    from hosts import steps
+
+    return list(steps.of_job(job_id))

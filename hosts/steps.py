@@ -25,15 +25,15 @@ TITLES: Mapping[str, Any] = {
     "identity": _lazy("Known already?"),
 }
 
-_REMOTE = ("name", "route", "port")
-_LOCAL = ("libvirt socket", "permission", "version")
+# In the order of virt.probe.ORDER (which pages may not import), and then whether it is another host's double.
+_LAST = ("permission", "version", "identity")
 EXPECTED: Mapping[str, tuple[str, ...]] = {
-    Kind.SSH: (*_REMOTE, "host key", "login", *_LOCAL, "identity"),
-    Kind.TLS: (*_REMOTE, "host key", "login", *_LOCAL, "identity"),
-    Kind.TCP: (*_REMOTE, "login", *_LOCAL, "identity"),
-    Kind.LOCAL: (*_LOCAL, "identity"),
-    Kind.SESSION: (*_LOCAL, "identity"),
-    Kind.SOCKET: (*_LOCAL, "identity"),
+    Kind.SSH: ("name", "route", "port", "host key", "login", "libvirt socket", *_LAST),
+    Kind.TLS: ("name", "route", "port", "libvirt socket", "host key", "login", *_LAST),
+    Kind.TCP: ("name", "route", "port", "libvirt socket", "login", *_LAST),
+    Kind.LOCAL: ("libvirt socket", *_LAST),
+    Kind.SESSION: ("libvirt socket", *_LAST),
+    Kind.SOCKET: ("libvirt socket", *_LAST),
     Kind.TEST: ("version",),
 }
 
@@ -92,6 +92,12 @@ class Progress:
         return ""
 
 
+def of_job(job_id: int) -> list[Shown]:
+    """What the test of a job found, for the job's own page."""
+    test = HostTest.objects.filter(job_id=job_id).first()
+    return [_step(record) for record in test.steps] if test else []
+
+
 def _shown(host: Host, test: HostTest | None, job: Job | None) -> list[Shown]:
     done = [_step(record) for record in test.steps] if test else []
     names = [step.name for step in done]
@@ -110,9 +116,7 @@ def _step(record: Mapping[str, Any]) -> Shown:
     return Shown(name, TITLES.get(name, name.capitalize()), state, record.get("words", ""), record.get("fix", ""), record.get("detail", ""))
 
 
-def records(steps: Sequence[Any], **states: str) -> list[dict[str, Any]]:
-    """virt.probe's steps as they are stored; `states` says of a step (by its name) more than whether it is well."""
-    return [
-        {"name": s.name, "ok": s.ok, "words": s.words, "fix": s.fix, "detail": s.detail} | ({"state": states[s.name]} if s.name in states else {})
-        for s in steps
-    ]
+def records(done: Sequence[Any], asks: Mapping[str, str]) -> list[dict[str, Any]]:
+    """virt.probe's steps as they are stored; `asks` marks the step at which a person has to decide."""
+    kept = [{"name": step.name, "ok": step.ok, "words": step.words, "fix": step.fix, "detail": step.detail} for step in done]
+    return [record | ({"state": asks[record["name"]]} if record["name"] in asks else {}) for record in kept]

@@ -5,7 +5,9 @@ An app declares its kinds in AppConfig.ready(); the operation itself is found la
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 _kinds: dict[str, Kind] = {}
 
@@ -17,6 +19,8 @@ class Kind:
     quick: expected to end within seconds (hard limit two minutes); others go to the queue for long work.
     changing: at most one at a time for a subject.
     cancellable: stops when asked while it runs; every job can be cancelled while it is queued or waits.
+    steps: what its page tells step by step, by the job's id: objects with state (ok, failed, asks, runs, waits, skipped),
+        title, words, fix and detail.
     """
 
     name: str
@@ -25,6 +29,7 @@ class Kind:
     quick: bool = True
     changing: bool = True
     cancellable: bool = False
+    steps: Callable[[int], list[Any]] | None = None
 
     @property
     def queue(self) -> str:

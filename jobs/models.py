@@ -107,7 +107,8 @@ class Job(models.Model):
     def can_cancel(self) -> bool:
         if self.cancel_asked_by or not self.is_active:
             return False
-        return not self.is_held or kinds.known(self.kind).cancellable
+        # One that waited before is only looked at for a moment, and will wait again.
+        return not self.is_held or self.attempts > 1 or kinds.known(self.kind).cancellable
 
     @property
     def is_held(self) -> bool:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import IntEnum
 from functools import cache
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import redis
 from django.conf import settings
@@ -159,8 +159,7 @@ def _append() -> Script:
 
 
 def _range(kind: str, key: int) -> list[bytes]:
-    rows = store().lrange(_name(kind, key), 0, -1)
-    return rows  # type: ignore[return-value]
+    return cast("list[bytes]", store().lrange(_name(kind, key), 0, -1))
 
 
 def _begins_a_point(kind: str, key: int, row: Row) -> bool:

@@ -1,0 +1,72 @@
+"""Pages of jobs: the drawer at the foot of every page, the list, one job with its log."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST, require_safe
+
+from accounts.requests import person_of
+from accounts.roles import Role
+from jobs import access, listing, submit
+from jobs.models import Job
+from jobs.shown import Shown
+from live import answers
+
+_MOST_LINES = 2_000
+
+
+@require_safe
+def drawer(request: HttpRequest) -> HttpResponse:
+    response = render(request, "jobs/drawer.html", {"drawer": listing.Drawer(person_of(request))})
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+@require_safe
+def jobs(request: HttpRequest) -> HttpResponse:
+    page = listing.Page(listing.Query.of(request.GET), person_of(request))
+    return answers.page(request, "jobs/list.html", {"page": page, "query": page.query}, {"joblist": "jobs/_list.html"})
+
+
+@require_safe
+def job(request: HttpRequest, pk: int) -> HttpResponse:
+    user = person_of(request)
+    shown = Shown(access.get(user, pk), user)
+    lines = list(shown.job.lines.order_by("-id")[: _MOST_LINES + 1])
+    context = {
+        "shown": shown,
+        "job": shown.job,
+        "lines": lines[:_MOST_LINES][::-1],
+        "is_cut": len(lines) > _MOST_LINES,
+        "batch_count": access.visible(user).filter(batch=shown.job.batch).count() if shown.job.batch else 0,
+    }
+    return answers.page(request, "jobs/job.html", context, {"job": "jobs/_job.html"})
+
+
+@require_safe
+def log(request: HttpRequest, pk: int) -> HttpResponse:
+    """All of it, as plain text."""
+    found = access.get(person_of(request), pk)
+    lines = "".join(f"{line.at:%Y-%m-%d %H:%M:%S} {line.text}\n" for line in found.lines.iterator())
+    return HttpResponse(f"{found.title} {found.subject_name}\n{lines}", content_type="text/plain; charset=utf-8")
+
+
+@require_POST
+def cancel(request: HttpRequest, pk: int) -> HttpResponse:
+    user = person_of(request)
+    found = access.get(user, pk, Role.OPERATOR)
+    refusal = _cancel(Shown(found, user), user.username)
+    if refusal:
+        return answers.refused(request, refusal, found.get_absolute_url())
+    return answers.done(request, found.get_absolute_url(), job_id=found.pk)
+
+
+def _cancel(shown: Shown, by: str) -> str:
+    """Why it is not cancelled, or ""."""
+    if not shown.can_cancel:
+        return shown.why_not_cancel
+    if not submit.cancel(shown.job, by):
+        return Shown(Job.objects.get(pk=shown.job.pk), shown.user).why_not_cancel or _("It ended just now.")
+    return ""
