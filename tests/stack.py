@@ -11,18 +11,21 @@ import secrets
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import tempfile
 import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from tests import processes
 from tests.waiting import wait_until
+from tests.websession import WebSession
 
 ROOT = Path(__file__).resolve().parent.parent
 START_SECONDS = 90.0
@@ -58,6 +61,7 @@ class Stack:
         self.browser_state: Any = None
         """What the browser fixtures keep of a sign-in, so that it is done once."""
         self._api: Api | None = None
+        self._web: WebSession | None = None
 
     @classmethod
     def start(cls, environment: Mapping[str, str] | None = None, *, entry: Sequence[str] = ("manage.py",)) -> Stack:
@@ -164,16 +168,46 @@ class Stack:
         self.manage("shell", "-c", _ADD_HOSTS, input=json.dumps(dict(uris)))
 
     def host(self, name: str) -> dict[str, Any]:
-        """What the API tells of a host."""
-        found = [host for host in self.api.items("hosts") if host["name"] == name]
-        assert found, f"no host {name}"
-        return found[0]
+        """The row of a host; ``AssertionError`` when there is none."""
+        return self._row("SELECT * FROM hosts_host WHERE name = ?", name)
 
     def machine(self, name: str) -> dict[str, Any]:
-        """What the API tells of a machine."""
-        found = [machine for machine in self.api.items("machines") if machine["name"] == name]
-        assert found, f"no machine {name}"
+        """The row of a machine that its host has now."""
+        return self._row("SELECT * FROM machines_machine WHERE name = ? AND gone_at IS NULL", name)
+
+    def job(self, number: int) -> dict[str, Any]:
+        """The row of a job."""
+        return self._row("SELECT * FROM jobs_job WHERE id = ?", number)
+
+    def rows(self, query: str, *values: object) -> list[dict[str, Any]]:
+        """What the database holds, read beside the product."""
+        with closing(sqlite3.connect(f"file:{self.directory}/webvirt.sqlite3?mode=ro", uri=True, timeout=10)) as database:
+            database.row_factory = sqlite3.Row
+            return [dict(row) for row in database.execute(query, values)]
+
+    def _row(self, query: str, value: object) -> dict[str, Any]:
+        found = self.rows(query, value)
+        assert found, f"there is no {value}"
         return found[0]
+
+    def power(self, machine: str, action: str) -> int:
+        """Press a power button as the administrator; the job's number."""
+        reply = self.web.post(f"/machines/{self.machine(machine)['id']}/power/", {"action": action})
+        assert reply.status == 204, f"{action} of {machine}: {reply.status} {reply.body!r}"
+        return int(reply.headers["WV-Job"])
+
+    def wait_job(self, number: int, *, seconds: float = 30.0) -> dict[str, Any]:
+        """Until the job has ended, well or not; its row then."""
+        wait_until(f"job {number} ends", lambda: self.job(number)["state"] not in ("queued", "running"), seconds=seconds, every=0.1)
+        return self.job(number)
+
+    @property
+    def web(self) -> WebSession:
+        """Pages as the administrator, without a browser."""
+        if self._web is None:
+            self._web = WebSession(self.url)
+            self._web.sign_in(self.administrator.name, self.administrator.password)
+        return self._web
 
     @property
     def api(self) -> Api:
@@ -211,20 +245,6 @@ class Api:
         answer = self.request("GET", path)
         assert answer.status == 200, f"GET {path}: {answer}"
         return answer.body
-
-    def items(self, path: str) -> list[dict[str, Any]]:
-        """A whole list, whatever number of pages it has."""
-        found: list[dict[str, Any]] = []
-        while True:
-            page = self.get(f"{path}?limit=500&offset={len(found)}")
-            if isinstance(page, list):
-                return page
-            found += page["items"]
-            if not page["items"] or len(found) >= page["count"]:
-                return found
-
-    def power(self, machine_id: int, action: str) -> Answer:
-        return self.request("PUT", f"machines/{machine_id}/power", {"action": action})
 
     def request(self, method: str, path: str, body: object = None) -> Answer:
         """Any request; statuses of 400 and more are answers too."""

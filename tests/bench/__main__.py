@@ -152,14 +152,14 @@ class Bench:
         }
 
     def _targets(self) -> list[events.Target]:
-        ids = {entry["uuid"]: int(entry["id"]) for entry in self.stack.api.items("machines")}
+        ids = {row["uuid"]: row["id"] for row in self.stack.rows("SELECT uuid, id FROM machines_machine")}
         return [events.Target(host, uuid, ids[uuid]) for host in self.fleet.hosts for uuid in host.running()]
 
     def _known_machines(self) -> int:
-        return int(self.stack.api.get("machines?limit=1")["count"])
+        return int(self.stack.rows("SELECT count(*) AS n FROM machines_machine WHERE gone_at IS NULL")[0]["n"])
 
     def _away(self) -> set[str]:
-        return {host["name"] for host in self.stack.api.items("hosts") if host["state"] != "online"}
+        return {row["name"] for row in self.stack.rows("SELECT name FROM hosts_host WHERE state != 'online'")}
 
 
 @contextmanager
@@ -188,7 +188,7 @@ def _people(stack: Stack, sockets: int) -> list[WebSession]:
 
 def _signed_in(stack: Stack, person: Credentials) -> WebSession:
     session = WebSession(stack.url)
-    session.sign_in(person)
+    session.sign_in(person.name, person.password)
     return session
 
 

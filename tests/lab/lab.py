@@ -182,6 +182,11 @@ class Host:
         finally:
             connection.close()
 
+    def log(self, name: str) -> str:
+        """A log file in the host's directory; "" before anybody wrote to it."""
+        file = self.directory / name
+        return file.read_text(errors="replace") if file.exists() else ""
+
     def authorize(self, public_key: str) -> None:
         """Let the holder of this key in as root."""
         with (self.directory / "home" / ".ssh" / "authorized_keys").open("a") as file:
@@ -191,20 +196,11 @@ class Host:
 
     def define(self, recipe: Recipe, *, start: bool = False) -> Guest:
         """Define a machine and perhaps start it."""
-        if start:
-            self.start_network(recipe.network)
         with self.connection() as connection:
             domain = connection.defineXML(domain_xml(recipe))
             if start:
                 domain.create()
         return Guest(self, recipe.name, recipe.uuid)
-
-    def start_network(self, name: str = "default") -> None:
-        """Start one of the networks that libvirt ships, if it does not run."""
-        with self.connection() as connection:
-            network = connection.networkLookupByName(name)
-            if not network.isActive():
-                network.create()
 
     def sweep(self) -> None:
         """Remove every domain, running or not."""

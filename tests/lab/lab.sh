@@ -228,7 +228,8 @@ prepare_libvirt() {
   local host=$1 etc=$LAB/hosts/$1/etc-libvirt
   cp -a /etc/libvirt/. "$etc/"
   rm -rf "$etc"/qemu/*.xml "$etc"/qemu/autostart "$etc"/qemu/networks/autostart "$etc"/storage "$etc"/secrets
-  mkdir -p "$etc/secrets"
+  mkdir -p "$etc/secrets" "$etc/qemu/networks/autostart"
+  ln -s /etc/libvirt/qemu/networks/default.xml "$etc/qemu/networks/autostart/"
   if [ -d "$CACHE/qemu" ]; then cp -a "$CACHE/." "$LAB/hosts/$host/var-cache-libvirt/"; fi
   # Migration refuses two hosts of one uuid, and two labs must not look like one.
   local uuid

@@ -43,7 +43,11 @@ def task() -> None:
 
 
 def last() -> None:
-    signal.signal(signal.SIGTERM, lambda *_: (note("last-stopping"), sys.exit(0)))
+    def stop(*_: object) -> None:
+        note("last-stopping")
+        sys.exit(0)
+
+    signal.signal(signal.SIGTERM, stop)
     note("last")
     time.sleep(600)
 

@@ -99,6 +99,8 @@ def test_other_exceptions_pass() -> None:
         (1, _QEMU, "internal error: unable to write '/x': No space left on device", NoSpace, "no room"),
         (27, libvirt.VIR_FROM_DOMAIN, "XML error: expecting root element of 'domain', not 'a'", Invalid, "Expecting root element"),
         (67, _QEMU, "unsupported configuration: CPU mode 'host-passthrough' … is only supported with kvm", Unsupported, "CPU mode"),
+        (43, libvirt.VIR_FROM_NETWORK, "Network not found: no network with matching name 'lan'", NotFound, "The network “lan” is not on this host (any more)."),
+        (42, _QEMU, "Domain not found: no domain with matching uuid '0f2a'", NotFound, "The machine is not on this host (any more)."),
         # the way to the host
         (38, _RPC, "packet 1416128879 bytes received from server too large, want 33554432", Unsupported, "not libvirt"),
         (39, _RPC, "packet 1397966889 bytes received from server too large, want 33554432", Unsupported, "not libvirt"),

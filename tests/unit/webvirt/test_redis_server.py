@@ -28,7 +28,7 @@ def test_else_the_one_that_came_with_the_dependencies(tmp_path: Path, monkeypatc
 
 def test_none_at_all_says_what_helps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr(redis_server.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(redis_server.NoRedis, match="install valkey-server or redis-server"):
         redis_server.server_binary()
 
