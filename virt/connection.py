@@ -114,11 +114,17 @@ class Connection:
         if self._closed.is_set():
             return
         self._closed.set()
-        links = [link for link in (self._aside, self.raw) if link]
         # libvirt's good-bye is a call like any other: a mute host would hold us
-        closing = threading.Thread(target=_close_quietly, args=links, name="libvirt-close", daemon=True)
+        closing = threading.Thread(target=self._close_links, name="libvirt-close", daemon=True)
         closing.start()
         closing.join(2.0)
+
+    def _close_links(self) -> None:
+        _close_quietly(self.raw)
+        with self._aside_lock:  # it may just be opening
+            aside, self._aside = self._aside, None
+        if aside:
+            _close_quietly(aside)
 
     def is_alive(self) -> bool:
         """Whether the link stands, as far as is known without asking the host."""
@@ -278,9 +284,8 @@ def _lives(link: libvirt.virConnect) -> bool:
         return False
 
 
-def _close_quietly(*links: libvirt.virConnect) -> None:
-    for link in links:
-        try:
-            link.close()
-        except libvirt.libvirtError as exc:
-            logger.debug("a connection did not close cleanly: %s", exc)
+def _close_quietly(link: libvirt.virConnect) -> None:
+    try:
+        link.close()
+    except libvirt.libvirtError as exc:
+        logger.debug("a connection did not close cleanly: %s", exc)

@@ -65,7 +65,7 @@ def from_libvirt(exc: libvirt.libvirtError) -> VirtError:
         if found:
             return found
     kind, words = _BY_CODE.get(code, (OperationFailed, ""))
-    return kind(words or _sentence(detail), detail, code)
+    return kind(_named(words, detail) or _sentence(detail), detail, code)
 
 
 def from_ssh(said: str) -> VirtError | None:
@@ -87,6 +87,15 @@ def _by_errno(exc: libvirt.libvirtError, detail: str, code: int) -> VirtError | 
     if number in LINK_ERRNOS:
         return HostUnreachable(LINK_ERRNOS[number], detail, code)
     return None
+
+
+def _named(words: str, detail: str) -> str:
+    """ "The network is not …" with the name that was looked for, where libvirt tells it."""
+    found = _LOOKED_FOR.search(detail)
+    return words.replace(" is not", f" “{found[1]}” is not", 1) if found else words
+
+
+_LOOKED_FOR = re.compile(r"with matching name '([^'\x00-\x1f]{1,200})'")
 
 
 def _sentence(detail: str) -> str:
