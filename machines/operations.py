@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from hosts.connections import connection_to
+from hosts.models import Host
 from jobs.registry import Fate, Result, operation
 from jobs.work import Cancelled, Wait, Work
 from machines.models import Machine
@@ -13,7 +14,10 @@ from virt import machine as virt_machine
 from virt.connection import Connection
 from virt.errors import GuestSilent, HostUnreachable, NotFound, OperationFailed, VirtError
 from virt.machine import State
+from virt.xml.build import first
+from virt.xml.build.first import VirtType
 
+FIRST_NAME = "first-machine"
 SHUTDOWN_PATIENCE = timedelta(minutes=3)
 
 
@@ -185,3 +189,28 @@ def _is_off(connection: Connection, uuid: str) -> bool:
         return virt_machine.state(connection, uuid) == State.OFF
     except NotFound:
         return True
+
+
+def _try_it_settled(work: Work) -> Fate:
+    connection = connection_to(Host.objects.get(pk=work.subject_id))
+    seen = virt_machine.read(connection, str(work.params["uuid"]))
+    if seen is None or seen.state != State.RUNNING:
+        return Fate.NOT_DONE
+    return Fate.DONE
+
+
+@operation(settle=_try_it_settled)
+def try_it(work: Work) -> Result:
+    """Define and start the tiny machine of firmware alone; what could not be started is not left behind."""
+    host = Host.objects.get(pk=work.subject_id)
+    connection, uuid = connection_to(host), str(work.params["uuid"])
+    virt_type: VirtType = "test" if host.driver == "test" else "kvm" if host.kvm else "qemu"
+    work.phase(f"Defining {FIRST_NAME} ({virt_type})")
+    virt_machine.define(connection, first.build_xml(name=FIRST_NAME, uuid=uuid, virt_type=virt_type))
+    work.phase("Starting it")
+    try:
+        virt_machine.start(connection, uuid)
+    except VirtError:
+        virt_machine.undefine(connection, uuid)
+        raise
+    return {"uuid": uuid}
