@@ -253,6 +253,11 @@ _BY_TEXT: tuple[_Rule, ...] = (
         "The host asks for a name and a password, and none is known.",
     ),
     _rule(
+        r"unable to get (dbus )?system bus connection",
+        PermissionRefused,
+        "libvirt asks polkit who may manage it, and no system bus runs there to answer: only root may, then.",
+    ),
+    _rule(
         r"no polkit agent|polkit|not authorized|access denied by policy",
         PermissionRefused,
         "The portal's user may not manage libvirt on the host. Add it to the group libvirt.",
