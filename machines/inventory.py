@@ -23,6 +23,7 @@ from virt.errors import Invalid
 from virt.events import Event
 from virt.guest import Address, Guest
 from virt.machine import Glance, MachineSeen
+from virt.machine import State as SeenState
 from virt.xml.read import Definition as Parsed
 
 logger = logging.getLogger(__name__)
@@ -177,11 +178,12 @@ def differs(known: Known | None, glance: Glance) -> bool:
 
 def _after(known: Known | None, seen: MachineSeen, definition: Parsed | None) -> Known:
     before = known or Known()
+    state, reason = _settled(known, seen)
     after = replace(
         before,
         name=seen.name[:255],
-        state=seen.state.value,
-        reason=seen.reason[:64],
+        state=state,
+        reason=reason,
         persistent=seen.persistent,
         autostart=seen.autostart,
         has_saved_image=seen.has_saved_image,
@@ -198,13 +200,20 @@ def _after(known: Known | None, seen: MachineSeen, definition: Parsed | None) ->
     return after
 
 
+def _settled(known: Known | None, seen: MachineSeen) -> tuple[str, str]:
+    """State and reason. libvirt calls a machine paused while it starts: it stays what it was until the start succeeded."""
+    if seen.state == SeenState.PAUSED and seen.reason == "starting":
+        return (known.state, known.reason) if known and not known.gone else (State.OFF, "")
+    return seen.state.value, seen.reason[:64]
+
+
 def _reading(seen: MachineSeen) -> str:
     return f"{_READING}:{seen.xml_hash}"
 
 
 def _definition(known: Known | None, seen: MachineSeen) -> Parsed | None:
     """The XML, read, if it is not the one that the row was made from already."""
-    if known and known.reading == _reading(seen) and (known.asks_agent is not None or seen.state.value not in ACTIVE_STATES):
+    if known and known.reading == _reading(seen) and (known.asks_agent is not None or not known.active):
         return None
     try:
         return seen.definition

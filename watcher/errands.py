@@ -26,6 +26,7 @@ class Errands:
         self._name = name
         self._lock = threading.Lock()
         self._running: dict[str, list[Seconds]] = {}
+        self._stuck: dict[str, Seconds] = {}  # what was said about: when the one that hangs began
         self._said: dict[str, str] = {}
 
     def send(self, what: str, call: Callable[[Connection], None], *, patience: Seconds = 4.0, most: int = 2) -> bool:
@@ -39,8 +40,9 @@ class Errands:
             running = self._running.setdefault(what, [])
             if running and (len(running) >= most or now - max(running) < patience):
                 return False
-            if running:
-                logger.warning("host=%s %s has been waiting for %.0f s; another helper goes on without it", self._name, what, now - running[0])
+            if running and self._stuck.get(what) != running[0]:
+                logger.warning("host=%s %s has been waiting for %.0f s; other helpers go on without it", self._name, what, now - running[0])
+                self._stuck[what] = running[0]
             running.append(now)
         try:
             self._helpers.submit(self._do, what, call, now)

@@ -24,6 +24,7 @@ from virt.connection import Connection
 from virt.errors import GuestSilent, HostUnreachable, NotFound, VirtError, WrongState
 from virt.events import Event
 from virt.guest import Address, Told
+from virt.machine import MachineSeen
 from virt.network import Lease
 from watcher.backoff import Backoff
 from watcher.errands import Errands
@@ -52,16 +53,22 @@ _PERIODS = {
 # After a migration libvirt removes the machine from its first host without an event.
 _LOOK_AGAIN_AFTER_MIGRATION: tuple[Seconds, ...] = (2.0, 10.0)
 _LOOK_AGAIN_AFTER_FAILURE: Seconds = 5.0
+_CLOSED = {
+    "closed by the host": "The host closed the connection: libvirt was stopped, or restarts.",
+    "keepalive": "The host answers no more.",
+}
+_LONGEST_WAIT_FOR_TURN: Seconds = 8.0
 _AGENT_PATIENCE: Seconds = 12.0  # libvirt waits five seconds for an agent that hangs
 
 
 class Follower:
     """`start()` and `stop()` return at once. Everything that is seen goes to the writer."""
 
-    def __init__(self, target: Target, writer: Writer, helpers: Executor) -> None:
+    def __init__(self, target: Target, writer: Writer, helpers: Executor, turns: threading.Semaphore) -> None:
         self.target = target
         self._writer = writer
         self._helpers = helpers
+        self._turns = turns
         self._known: dict[str, Known] = {}
         self._roster = Roster()
         self._host_known: dict[str, Any] = {}
@@ -165,7 +172,7 @@ class Follower:
         if self._stopping.is_set():
             return
         if batch.closed or not life.connection.is_alive():
-            raise HostUnreachable("The connection broke.", batch.closed)
+            raise HostUnreachable(_CLOSED.get(batch.closed, "The connection broke."), batch.closed)
         if self._roster.spoilt:
             self._sync(life.connection)
         for uuid, hints in batch.looks.items():
@@ -196,10 +203,21 @@ class Follower:
     # ── machines ──
 
     def _sync(self, connection: Connection) -> None:
-        """Look at everything; what did not change is not even parsed."""
+        """Look at everything; what did not change is not even parsed.
+
+        Hosts take turns: a hundred at once would hold all their XML in memory and be ready later. But none waits long
+        for one that hangs.
+        """
         if self._roster.spoilt:
             self._load()
-        seen = machine.list_all(connection)
+        its_turn = self._turns.acquire(timeout=_LONGEST_WAIT_FOR_TURN)
+        try:
+            self._compare_all(machine.list_all(connection))
+        finally:
+            if its_turn:
+                self._turns.release()
+
+    def _compare_all(self, seen: Sequence[MachineSeen]) -> None:
         at = self._sighted()
         changes = [inventory.compare(self._known.get(each.uuid), each, (), at) for each in seen]
         missing = self._known.keys() - {each.uuid for each in seen}

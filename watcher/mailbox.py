@@ -1,7 +1,7 @@
 """What a host's thread has to look at: filled by libvirt's event thread and by helpers, emptied by the host's own thread.
 
 Events of one machine that came together are one look. A machine whose events don't end (a guest that resets for ever) is
-looked at twice a second, so that it does not keep its host from the others.
+looked at five times a second, so that it does not keep its host from the others.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ Seconds = float
 News = Callable[[], None]
 
 _MOST_EVENTS = 64  # of one machine; the first and the newest are kept
-_BURST = 20  # looks at one machine before it has to wait
-_SECONDS_A_LOOK: Seconds = 0.5
+_BURST = 60  # looks at one machine before it has to wait
+_SECONDS_A_LOOK: Seconds = 0.2
 
 
 @dataclass

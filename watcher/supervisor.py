@@ -34,6 +34,7 @@ Seconds = float
 _TICK: Seconds = 1.0
 _PULSE_EVERY: Seconds = 2.0
 _MOST_HELPERS = 1_000  # idle ones are used again: a healthy fleet needs a handful
+_SYNCS_AT_ONCE = 6
 _PATIENCE_AT_END: Seconds = 1.0
 
 
@@ -44,6 +45,7 @@ class Supervisor:
         self.name = name or identity.own_name()
         self._writer = Writer(self.name)
         self._helpers = ThreadPoolExecutor(_MOST_HELPERS, thread_name_prefix="helper")
+        self._turns = threading.Semaphore(_SYNCS_AT_ONCE)
         self._followers: dict[int, Follower] = {}
         self._hopeless: dict[int, int] = {}  # host → revision of which no connection can be made
         self._jobs = _EndedJobs()
@@ -133,7 +135,7 @@ class Supervisor:
         if wanted is None:
             return
         self._hopeless.pop(pk, None)
-        self._followers[pk] = Follower(wanted, self._writer, self._helpers)
+        self._followers[pk] = Follower(wanted, self._writer, self._helpers, self._turns)
         self._followers[pk].start()
 
     def _load(self, pk: int) -> Target | None:
