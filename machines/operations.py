@@ -203,9 +203,24 @@ def _try_it_settled(work: Work) -> Fate:
 def try_it(work: Work) -> Result:
     """Define and start the tiny machine of firmware alone; what could not be started is not left behind."""
     host = Host.objects.get(pk=work.subject_id)
-    connection, uuid = connection_to(host), str(work.params["uuid"])
-    virt_type: VirtType = "test" if host.driver == "test" else "kvm" if host.kvm else "qemu"
-    work.phase(f"Defining {FIRST_NAME} ({virt_type})")
+    connection = connection_to(host)
+    virt_types: tuple[VirtType, ...] = ("test",) if host.driver == "test" else ("kvm", "qemu") if host.kvm else ("qemu",)
+    for virt_type in virt_types:
+        try:
+            _make_first(work, connection, virt_type)
+        except VirtError as exc:
+            if virt_type != "kvm":
+                raise
+            work.log(f"KVM can't be used on {host.name}, so it is emulated, which is slow. {exc}")
+        else:
+            return {"uuid": work.params["uuid"], "virt_type": virt_type}
+    return None
+
+
+def _make_first(work: Work, connection: Connection, virt_type: VirtType) -> None:
+    uuid = str(work.params["uuid"])
+    # A libvirt that has just been started looks at each QEMU first.
+    work.phase(f"Defining {FIRST_NAME} ({virt_type}); the first one on a host can take a minute")
     virt_machine.define(connection, first.build_xml(name=FIRST_NAME, uuid=uuid, virt_type=virt_type))
     work.phase("Starting it")
     try:
@@ -213,4 +228,3 @@ def try_it(work: Work) -> Result:
     except VirtError:
         virt_machine.undefine(connection, uuid)
         raise
-    return {"uuid": uuid}
