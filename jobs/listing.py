@@ -164,7 +164,8 @@ class Drawer:
 
     @cached_property
     def ended(self) -> list[Shown]:
-        jobs = access.visible(self.user).exclude(state__in=ACTIVE).order_by("-id")
+        shown = [each.job.pk for each in self.active]  # one of them may have ended between the two queries
+        jobs = access.visible(self.user).exclude(state__in=ACTIVE).exclude(pk__in=shown).order_by("-id")
         return [Shown(job, self.user) for job in jobs[: max(0, _DRAWER_ROWS - len(self.active))]]
 
     @cached_property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
@@ -118,6 +118,8 @@ class Overview:
 
     @cached_property
     def primary(self) -> Choice:
+        if self.machine.state == State.OFF and self.machine.has_saved_image:
+            return self._choice("restore")
         return self._choice(_PRIMARY.get(State(self.machine.state), "start"))
 
     @cached_property
@@ -172,7 +174,7 @@ class Overview:
                 mac=nic.get("mac", ""),
                 model=nic.get("model", ""),
                 link_up=bool(nic.get("link_up", True)),
-                ips=[address["ip"] for address in self.machine.addresses if address.get("mac") and address["mac"] == nic.get("mac")],
+                ips=_ipv4_first(address["ip"] for address in self.machine.addresses if address.get("mac") and address["mac"] == nic.get("mac")),
             )
             for nic in self.machine.nics
         ]
@@ -193,8 +195,7 @@ class Overview:
 
     @cached_property
     def ips(self) -> list[str]:
-        """IPv4 first."""
-        return sorted((str(address.get("ip", "")) for address in self.machine.addresses), key=lambda ip: ":" in ip)
+        return _ipv4_first(str(address.get("ip", "")) for address in self.machine.addresses)
 
     @property
     def more_ips(self) -> int:
@@ -216,6 +217,11 @@ class Overview:
     @property
     def firmware(self) -> str:
         return {"efi": "UEFI", "bios": "BIOS"}.get(self.machine.firmware, "")
+
+
+def _ipv4_first(ips: Iterable[str]) -> list[str]:
+    """It is what people type."""
+    return sorted(ips, key=lambda ip: ":" in ip)
 
 
 def _disk(disk: dict[str, Any]) -> Disk:

@@ -257,7 +257,8 @@ class Dashboard:
         """Those that run, then the newest of the others."""
         mine = job_access.visible(self._user)
         active = list(mine.filter(state__in=ACTIVE).order_by("-id")[:_RECENT_JOBS])
-        return active + list(mine.exclude(state__in=ACTIVE).order_by("-id")[: _RECENT_JOBS - len(active)])
+        shown = [job.pk for job in active]  # one of them may have ended between the two queries
+        return active + list(mine.exclude(state__in=ACTIVE).exclude(pk__in=shown).order_by("-id")[: _RECENT_JOBS - len(active)])
 
     @cached_property
     def jobs_running(self) -> int:

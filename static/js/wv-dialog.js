@@ -22,7 +22,8 @@ class WvDialog extends HTMLElement {
     if (event.type === "wv:sent") { if (this.contains(event.target) && event.detail.response.status !== 200) this.dialog.close(); return; }
     const link = event.target.closest("a[data-dialog]");
     if (link && !(event.ctrlKey || event.metaKey || event.shiftKey)) { event.preventDefault(); this.#open(link); }
-    else if (event.target === this.dialog || (this.contains(event.target) && event.target.closest("[data-close]"))) this.dialog.close();
+    else if (event.target === this.dialog) this.dialog.close();
+    else if (this.contains(event.target) && event.target.closest("[data-close]")) { event.preventDefault(); this.dialog.close(); }    // a link without this script
   }
 
   async #open(link) {
