@@ -26,7 +26,7 @@ from virt.errors import VirtError
 NewHost = Callable[..., Host]
 
 
-def tested(host: Host) -> tuple[HostTest, str]:
+def outcome_of(host: Host) -> tuple[HostTest, str]:
     """The test's record, and the words with which its job failed."""
     job = actions.test(Host.objects.get(pk=host.pk), Actor())
     said = ""
@@ -69,7 +69,7 @@ def ssh_server() -> Iterator[Server]:
 
 def test_new_host_is_followed_once_its_test_has_passed(new_host: NewHost) -> None:
     host = new_host(kind="test", address="", host_key="", enabled=False, state=State.NEW)
-    test, said = tested(host)
+    test, said = outcome_of(host)
     assert (test.passed, said, names(test)) == (True, "", [("version", True)])
     now = Host.objects.get()
     assert (now.enabled, now.state, now.revision) == (True, State.CONNECTING, 2)
@@ -78,16 +78,16 @@ def test_new_host_is_followed_once_its_test_has_passed(new_host: NewHost) -> Non
 
 def test_disabled_host_is_tested_and_stays_disabled(new_host: NewHost) -> None:
     host = new_host(kind="test", address="", enabled=False, state=State.DISABLED)
-    assert tested(host)[0].passed
+    assert outcome_of(host)[0].passed
     assert (Host.objects.get().enabled, Host.objects.get().state) == (False, State.DISABLED)
 
 
 def test_host_that_did_not_answer_is_tried_again_at_once(new_host: NewHost) -> None:
     host = new_host(kind="test", address="", state=State.OFFLINE)
-    tested(host)
+    outcome_of(host)
     assert (Host.objects.get().state, Host.objects.get().revision) == (State.CONNECTING, 2)
     online = new_host(kind="test", address="", path="/default", state=State.ONLINE)
-    tested(online)
+    outcome_of(online)
     assert Host.objects.get(pk=online.pk).revision == 1, "a good connection is not broken off"
 
 
@@ -102,7 +102,7 @@ def test_host_that_did_not_answer_is_tried_again_at_once(new_host: NewHost) -> N
 )
 def test_the_broken_step_is_named_with_its_fix(new_host: NewHost, as_admin: Client, fields: dict[str, Any], broken: str, words: str) -> None:
     host = new_host(enabled=False, state=State.NEW, **fields)
-    test, said = tested(host)
+    test, said = outcome_of(host)
     assert not test.passed
     assert names(test)[-1] == (broken, False)
     assert all(ok for _, ok in names(test)[:-1])
@@ -116,13 +116,13 @@ def test_the_broken_step_is_named_with_its_fix(new_host: NewHost, as_admin: Clie
 def test_first_key_waits_to_be_confirmed(new_host: NewHost) -> None:
     with ssh_server() as server:
         host = new_host(address="127.0.0.1", port=server.port, host_key="", enabled=False, state=State.NEW)
-        test, said = tested(host)
+        test, said = outcome_of(host)
         assert (names(test)[-1], said) == (("host key", False), "")
         assert test.steps[-1]["state"] == "asks"
         now = Host.objects.get()
         assert (now.host_key, now.host_key_offered, now.state) == ("", server.line, State.NEW)
         actions.confirm_key(now, keys.fingerprint(server.line), Actor())
-        test, said = tested(host)
+        test, said = outcome_of(host)
     assert names(test)[-2:] == [("host key", True), ("login", False)]
     assert "does not accept the portal's SSH key" in said
 
@@ -130,7 +130,7 @@ def test_first_key_waits_to_be_confirmed(new_host: NewHost) -> None:
 def test_changed_key_stops_a_host_that_is_followed(new_host: NewHost) -> None:
     with ssh_server() as server:
         host = new_host(address="127.0.0.1", port=server.port, host_key=KEY)
-        test, said = tested(host)
+        test, said = outcome_of(host)
     assert names(test)[-1] == ("host key", False)
     assert "another key than the confirmed" in said
     now = Host.objects.get()
@@ -169,7 +169,7 @@ def test_the_page_shows_each_step_as_it_is_done(new_host: NewHost, as_admin: Cli
 def test_only_the_last_tests_are_kept(new_host: NewHost) -> None:
     host = new_host(kind="test", address="")
     for _ in range(13):
-        tested(host)
+        outcome_of(host)
     assert HostTest.objects.count() == 10
 
 
