@@ -50,8 +50,11 @@ def lines(machine: Machine, jobs: QuerySet[Job], *, most: int, before: dt.dateti
 
 
 def merged(events: Iterable[Event], jobs: Iterable[Job], *, most: int) -> list[Line]:
-    """Events and jobs as lines, newest first."""
-    return sorted([*map(_event, events), *map(_job, jobs)], key=lambda line: line.at, reverse=True)[:most]
+    """Events and jobs as lines, newest first. A job that was done and whose effect is told already has no line of its own."""
+    events = list(events)
+    told = {event.job_id for event in events}
+    others = [job for job in jobs if job.state != JobState.DONE or job.pk not in told]
+    return sorted([*map(_event, events), *map(_job, others)], key=lambda line: line.at, reverse=True)[:most]
 
 
 def versions(machine: Machine, most: int = 50) -> list[Definition]:
@@ -76,7 +79,9 @@ def _diff(old: str, new: str) -> Iterator[Change]:
 
 
 def _event(event: Event) -> Line:
-    return Line(event.at, event.words, event.actor)
+    if not event.job_id:
+        return Line(event.at, event.words, event.actor)
+    return Line(event.at, event.words, event.actor, url=reverse("jobs:job", args=[event.job_id]), link=_("log"))
 
 
 def _job(job: Job) -> Line:

@@ -74,13 +74,16 @@ def _verb_in(text: str) -> tuple[Verb | None, str]:
 
 def _deeds(user: User, verb: Verb, name: str) -> list[Item]:
     """The verb on the machines so called that the person operates; those that it can be done to come first."""
-    rows = _ranked(machine_access.visible(user, Role.OPERATOR), name, _MOST_ACTIONS * 3)
-    found = [(_why_not(verb, row), row) for row in rows]
-    items = [
-        Item(f"{reverse('machines:power', args=[row['pk']])}?action={verb.name}", f"{verb.title} {row['name']}", why_not or row["host__name"], icon=verb.icon)
-        for why_not, row in sorted(found, key=lambda pair: bool(pair[0]))
+    can = Case(When(state__in=verb.allowed, host__state=HostState.ONLINE, then=Value(0)), default=Value(1))
+    return [
+        Item(
+            f"{reverse('machines:power', args=[row['pk']])}?action={verb.name}",
+            f"{verb.title} {row['name']}",
+            _why_not(verb, row) or row["host__name"],
+            icon=verb.icon,
+        )
+        for row in _ranked(machine_access.visible(user, Role.OPERATOR), name, _MOST_ACTIONS, can)
     ]
-    return items[:_MOST_ACTIONS]
 
 
 def _why_not(verb: Verb, row: dict[str, Any]) -> str:
@@ -101,10 +104,10 @@ def _machines(user: User, text: str) -> list[Item]:
     ]
 
 
-def _ranked(machines: QuerySet[Machine], text: str, most: int) -> Iterable[dict[str, Any]]:
-    """Machines found by the list's own search language: the very name first, then names that begin so."""
+def _ranked(machines: QuerySet[Machine], text: str, most: int, *before: Case) -> Iterable[dict[str, Any]]:
+    """Machines found by the list's own search language: the very name first, then names that begin so; `before` goes before."""
     rank = Case(When(name__iexact=text, then=Value(0)), When(name__istartswith=text, then=Value(1)), default=Value(2))
-    found: Any = machines.filter(filters.condition_of(filters.parse(text))).order_by(rank, "name", "pk")
+    found: Any = machines.filter(filters.condition_of(filters.parse(text))).order_by(*before, rank, "name", "pk")
     rows: Iterable[dict[str, Any]] = found.values("pk", "name", "state", "addresses", "has_saved_image", "persistent", "host__name", "host__state")[:most]
     return rows
 

@@ -13,7 +13,7 @@ from tests.lab.fleet import Fleet
 from tests.stack import Stack
 from tests.waiting import wait_until
 
-LOOKS = {
+LOOKS: dict[str, dict[str, Any]] = {
     "day": {"viewport": DESKTOP, "color_scheme": "light"},
     "night": {"viewport": DESKTOP, "color_scheme": "dark"},
     "phone": {"viewport": PHONE, "color_scheme": "light", "has_touch": True},

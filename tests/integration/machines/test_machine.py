@@ -260,6 +260,14 @@ def test_history_is_one_line_of_time(as_admin: Client, machine: Machine) -> None
     assert "It is on already." in page
 
 
+def test_a_job_whose_effect_is_told_is_one_line(as_admin: Client, machine: Machine) -> None:
+    job = _job(machine, kind="machines.start", state=JobState.DONE)
+    Event.objects.create(machine=machine, kind="started", words="Started", actor="m.keller", job=job)
+    page = text_of(as_admin.get(f"/machines/{machine.pk}/history/", headers={"WV-Fragment": "machine-history"}))
+    assert "Start: done" not in page
+    assert page.count(f"/jobs/{job.pk}/") == 1
+
+
 def test_history_goes_back_in_pages(as_admin: Client, machine: Machine) -> None:
     now = timezone.now()
     for number in reversed(range(70)):
