@@ -74,6 +74,14 @@ def test_changed_key_stops_the_host_once_and_for_all_who_notice(new_host: NewHos
     assert AuditEntry.objects.get(action="hosts.key-changed").result == "refused"
 
 
+def test_an_alarm_without_the_key_asks_for_it(new_host: NewHost) -> None:
+    """ssh tells the watcher that the key is another one, not which."""
+    host = new_host()
+    alarm.raise_alarm(host)
+    job = Job.objects.get()
+    assert (job.kind, job.subject_id, job.params, job.asked_by_name) == ("hosts.test", host.pk, {"revision": 2}, "")
+
+
 def test_an_alarm_about_a_key_that_was_replaced_meanwhile_is_late(new_host: NewHost) -> None:
     host = new_host()
     Host.objects.update(host_key=OTHER_KEY)

@@ -59,7 +59,7 @@ def test_list_shows_state_versions_levels_and_machines(as_admin: Client, new_hos
     add_machines(host, 3)
     add_machines(new_host("kvm-2", state="offline", error="The host did not answer in time."), 0)
     page = text_of(as_admin.get("/hosts/"))
-    assert "libvirt 9.0.0" in page and "QEMU 7.2.22" in page
+    assert ">9.0.0<" in page and "QEMU 7.2.22" in page
     assert "25<" in page and "/ 100 GiB" in page, "two pools on one file system are counted once"
     assert "The host did not answer in time." in page
     assert 'data-topic="host:' in page
