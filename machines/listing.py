@@ -25,6 +25,7 @@ from machines.rows import Row, rows_of
 
 SIZES = (50, 100, 200)
 _LAST_PAGE = 100_000
+_NUMBERS = frozenset({"cpu", "mem", "disk", "net", "up"})
 
 
 @dataclass(frozen=True)
@@ -145,6 +146,11 @@ class Query:
     @property
     def is_filtered(self) -> bool:
         return bool(self.terms)
+
+    @property
+    def is_by_numbers(self) -> bool:
+        """What it shows changes with the averages that are written once a minute, without a fact."""
+        return self.sort.lstrip("-") in _NUMBERS or any(term.field in _NUMBERS for term in self.terms)
 
     @property
     def problems(self) -> list[str]:

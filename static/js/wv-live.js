@@ -1,8 +1,9 @@
-// <wv-live id="load" topics="machine:42 host:3" [src="/machines/42/"] [delay="50"]>…</wv-live>
+// <wv-live id="load" topics="machine:42 host:3" [src="/machines/42/"] [delay="50"] [every="60000"]>…</wv-live>
 //
 // Keeps its content true: on a fact about one of its topics it fetches `src` (this page, if absent) with the header
 // `WV-Fragment: <id>` and morphs the answer in, which holds the element itself, by the same include. One request in
-// flight; what changed meanwhile is fetched right after it. A hidden tab waits until it is looked at.
+// flight; what changed meanwhile is fetched right after it. A hidden tab waits until it is looked at. `every` (ms): averages
+// and orders by them change without a fact, so it looks at least so often.
 //
 // Inside it, without a page load and with the address bar following: <a href data-nav>, <form method="get" data-nav>
 // (sent while typing). Events: wv:refreshed after each morph. Gone (404) or forbidden (403): class is-gone.
@@ -11,11 +12,12 @@ import { subscribe } from "./live.js";
 import { morph, parse } from "./morph.js";
 
 export class WvLive extends HTMLElement {
-  static observedAttributes = ["topics"];
-  #cancel = null; #timer = 0; #request = null; #dirty = false; #took = 0; #failures = 0; #typing = 0;
+  static observedAttributes = ["topics", "every"];
+  #cancel = null; #timer = 0; #request = null; #dirty = false; #took = 0; #failures = 0; #typing = 0; #clock = 0;
 
   connectedCallback() {
     this.#subscribe();
+    this.#wind();
     for (const [kind, where] of this.#listening()) where.addEventListener(kind, this);
   }
 
@@ -24,11 +26,16 @@ export class WvLive extends HTMLElement {
     this.#cancel = null;
     clearTimeout(this.#timer);
     clearTimeout(this.#typing);
+    clearInterval(this.#clock);
     this.#request?.abort();
     for (const [kind, where] of this.#listening()) where.removeEventListener(kind, this);
   }
 
-  attributeChangedCallback(name, old) { if (old !== null && this.isConnected) this.#subscribe(); }
+  attributeChangedCallback(name, old) {
+    if (!this.isConnected) return;
+    if (name === "every") this.#wind();
+    else if (old !== null) this.#subscribe();
+  }
 
   get delay() { return Number(this.getAttribute("delay") ?? 50); }
   get topics() { return (this.getAttribute("topics") ?? "").split(/[\s,]+/).filter(Boolean); }
@@ -92,6 +99,11 @@ export class WvLive extends HTMLElement {
     }
     this.#failures = Math.min(this.#failures + 1, 5);
     this.#timer = setTimeout(() => this.load(), 1000 * 2 ** this.#failures * (.5 + Math.random()));
+  }
+
+  #wind() {
+    clearInterval(this.#clock);
+    if (this.hasAttribute("every")) this.#clock = setInterval(() => this.refresh(), Number(this.getAttribute("every")));
   }
 
   #subscribe() {

@@ -204,6 +204,18 @@ def test_everything_by_keyboard(tab: Tab, hosts: list[FleetHost]) -> None:
     expect(more).to_be_focused()
 
 
+def test_lists_by_numbers_look_again_by_themselves(tab: Tab, hosts: list[FleetHost]) -> None:
+    """Averages are written without a fact: an order by them would grow old."""
+    page = tab.page
+    page.clock.install()
+    page.goto("/machines/?f=host:thost1")
+    page.get_by_role("columnheader", name="CPU").get_by_role("link").click()
+    expect(page.locator("wv-rows")).to_have_attribute("every", "60000")
+    before = len(tab.requests)
+    page.clock.fast_forward(61_000)
+    wait_until("the list is fetched again", lambda: page.wait_for_timeout(50) or any("/machines/?f=host" in asked for asked in tab.requests[before:]))
+
+
 # ── one machine ──
 
 
