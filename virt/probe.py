@@ -214,6 +214,8 @@ def _inner_steps(endpoint: Endpoint) -> tuple[str, ...]:
 
 
 def _step_of(exc: VirtError) -> str:
+    if _OWN_CERTIFICATE in exc.detail:  # libvirt looks at ours before it shows it to anybody
+        return "login"
     if isinstance(exc, HostKeyChanged | HostKeyUnknown | Invalid):
         return "host key"
     if isinstance(exc, LoginRefused):
@@ -250,6 +252,7 @@ _FIXES = {
     "version": "Restart libvirt there, and look into its log.",
     "no qemu": "Install QEMU there: apt install qemu-system-x86, or dnf install qemu-kvm.",
 }
+_OWN_CERTIFICATE = "clientcert.pem"  # as virt.tls calls it
 _INSTALL = (
     "Install and start libvirt there: apt install libvirt-daemon-system, or dnf install libvirt-daemon-kvm; "
     "then systemctl enable --now libvirtd (or virtqemud.socket)."
