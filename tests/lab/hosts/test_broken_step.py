@@ -147,7 +147,7 @@ def test_host_without_power(lab: Lab) -> None:
 
 
 def test_tls_certificate_of_a_stranger(lab: Lab, tmp_path: Path) -> None:
-    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=x -keyout key -out cert".split()
+    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=x", "-keyout", "key", "-out", "cert"]
     subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
     certificate, key = (tmp_path / "cert").read_text(), (tmp_path / "key").read_text()
     assert broken(by_tls(lab["h1"]), ca_cert=certificate, client_cert="", client_key="").name == "host key"
