@@ -88,13 +88,16 @@ class Connection:
 
     @property
     def aside(self) -> libvirt.virConnect:
-        """The virConnect for calls that a guest, a disk or a network may hold for seconds, opened at first use.
+        """The virConnect for calls that a guest, a disk or a network may hold for seconds.
 
-        libvirt before 10.0 loses the wake-up of a call that another thread makes in the very moment in which one that
-        waits goes back to waiting (fixed by "rpc: fix race in waking up client event loop"): it is not sent before the
-        first is answered, or the next keepalive comes. Many calls in a row beside one that waits run into it surely. So
-        what may wait gets a link of its own; where libvirt is newer, or no second link is to be had, it is `raw`.
+        The client of libvirt before 10.0 can lose the wake-up of a call made while another thread's waits for its answer
+        (virNetClientIO quits a main loop that is not yet running again): the call is not sent before that answer, or the
+        next keepalive, comes. Many calls in a row beside one that waits run into it surely. So on a connection whose
+        events are followed, by one thread with others beside it, what may wait gets a link of its own, opened at first
+        use. Elsewhere, and where no second link is to be had, it is `raw`.
         """
+        if not self.subscribed:
+            return self.raw
         with self._aside_lock:
             if self._aside and not _lives(self._aside):
                 self._aside = None  # closed with its last reference: another thread may be inside a call
@@ -272,7 +275,7 @@ def _sasl(credentials: Credentials) -> list[object]:
 
 
 def _one_wake_up_is_lost(endpoint: Endpoint) -> bool:
-    """Whether libvirt's client here has the fault that `Connection.aside` goes around; the test driver in this process has no client."""
+    """Whether libvirt's client here has the fault (seen with 9.0) that `Connection.aside` goes around; the test driver in this process has no client."""
     return endpoint.kind != "test" and libvirt.getVersion() < 10_000_000
 
 

@@ -6,7 +6,9 @@ from typing import cast
 
 import libvirt
 
+from virt import events
 from virt.connection import Connection
+from virt.errors import HostUnreachable
 from virt.testing import FakeHost
 from virt.uri import Endpoint
 
@@ -20,6 +22,8 @@ def test_a_second_link_that_broke_is_replaced() -> None:
         return seconds[-1]
 
     connection = Connection(Endpoint("tcp", host="kvm-1"), host.connect().raw, again=again)
+    assert connection.aside is connection.raw  # used by one thread alone
+    events.subscribe(connection, print)
     if libvirt.getVersion() >= 10_000_000:
         assert connection.aside is connection.raw  # needs no second one
         return
@@ -28,3 +32,23 @@ def test_a_second_link_that_broke_is_replaced() -> None:
     cast(object, first).__dict__["_alive"] = False
     assert connection.aside is seconds[1]
     assert connection.is_alive()
+
+
+def test_no_second_link_to_be_had() -> None:
+    host = FakeHost()
+
+    def again() -> libvirt.virConnect:
+        raise HostUnreachable("The host takes no more connections.")
+
+    connection = Connection(Endpoint("tcp", host="kvm-1"), host.connect().raw, again=again)
+    events.subscribe(connection, print)
+    assert connection.aside is connection.raw
+
+
+def test_closed_with_the_first() -> None:
+    host = FakeHost()
+    connection = Connection(Endpoint("tcp", host="kvm-1"), host.connect().raw, again=lambda: host.connect().raw)
+    events.subscribe(connection, print)
+    second = connection.aside
+    connection.close()
+    assert not second.isAlive()
