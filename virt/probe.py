@@ -278,7 +278,7 @@ def _well(name: str, endpoint: Endpoint) -> str:
     return {
         "host key": "the certificate is trusted",
         "login": f"{endpoint.user or 'root'} signs in" if endpoint.kind == "ssh" else "accepted",
-        "libvirt socket": "libvirt answers",
+        "libvirt socket": "answers",
         "permission": "may manage it",
     }[name]
 

@@ -24,6 +24,7 @@ logger = logging.getLogger(__name__)
 
 Seconds = float
 
+_TRAFFIC = range(4, 8)  # of live.metrics.COLUMNS
 _REDIS_PAUSE: Seconds = 5.0
 _redis_away_until: Seconds = 0.0
 
@@ -64,14 +65,17 @@ class Sampler:
                 return
             self._end_minute()
             self._latencies.append(latency)
-            self._push(self._host_row(load), self._rows(samples))
+            rows = self._rows(samples)
+            self._push(self._host_row(load, rows), rows)
 
-    def _host_row(self, load: HostLoad) -> Row | None:
+    def _host_row(self, load: HostLoad, rows: Mapping[int, Row]) -> Row | None:
+        """The host's own processors and memory; of disks and networks what its machines do with them."""
         before, self._host_before = self._host_before, load
         cpu = host.cpu_percent(before, load) if before else None
         if cpu is None and load.memory_used_bytes is None:
             return None
-        return (_now_ms(), _tenth(cpu), load.memory_used_bytes, load.memory_bytes, None, None, None, None)
+        traffic = [_together([row[column] for row in rows.values()]) for column in _TRAFFIC]
+        return (_now_ms(), _tenth(cpu), load.memory_used_bytes, load.memory_bytes, *traffic)
 
     def _rows(self, samples: list[RawSample]) -> dict[int, Row]:
         """By row id; a machine of which nothing is known, or that is so new that it has no row, is left out."""
@@ -143,6 +147,12 @@ def _remember(samples: Mapping[str, Mapping[int, Row]]) -> None:
     except redis.RedisError as exc:
         _redis_away_until = time.monotonic() + _REDIS_PAUSE
         logger.warning("recent numbers are not kept: %s", exc)
+
+
+def _together(numbers: list[float | None]) -> float | None:
+    """The sum of what is known; nothing at all is 0, nothing known is None."""
+    known = [number for number in numbers if number is not None]
+    return sum(known) if known or not numbers else None
 
 
 def _now_ms() -> int:

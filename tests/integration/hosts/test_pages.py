@@ -94,7 +94,7 @@ def test_list_takes_the_same_queries_for_any_number_of_hosts(as_admin: Client, n
         add_machines(new_host(), 5)
     assert queries(as_admin, "/hosts/") == few <= 7
     assert queries(as_admin, "/hosts/", **{"WV-Fragment": "hosts"}) <= 5
-    assert queries(as_admin, f"/hosts/rows/?ids={','.join(map(str, Host.objects.values_list('pk', flat=True)))}") <= 4
+    assert queries(as_admin, f"/hosts/rows/?view=cards&sort=-cpu&ids={','.join(map(str, Host.objects.values_list('pk', flat=True)))}") <= 4
 
 
 def test_rows_are_those_that_may_be_seen(new_host: NewHost) -> None:
