@@ -86,6 +86,11 @@ class Change:
     appears: bool = False
 
     @property
+    def is_written(self) -> bool:
+        """False when only what `Known` remembers is new."""
+        return bool(self.appears or self.fields or self.lines or self.versions)
+
+    @property
     def is_listed(self) -> bool:
         """Whether lists, counts and the tree change with it."""
         return self.appears or not _LISTED.isdisjoint(self.fields)
@@ -129,10 +134,12 @@ def compare(known: Known | None, seen: MachineSeen, events: Sequence[Event], at:
     version = _version(known, seen, at)
     after = replace(after, digest=version.digest) if version else after
     lines = _lines(known, after, events, at)
-    fields = _columns(known or Known(), after, events, at) | (_details(definition) if definition else {})
+    fields = _columns(known or Known(), after, events, at)
+    if definition and "definition_hash" in fields:
+        fields |= _details(definition)
     if known is None:
         return Change(seen.uuid, after, fields | _first(after, at), lines, (version,) if version else (), appears=True)
-    if not fields and not lines and not version:
+    if after == known and not fields and not lines:
         return None
     return Change(seen.uuid, after, fields, lines, (version,) if version else ())
 

@@ -271,8 +271,9 @@ class Follower:
         for change in found:
             self._known[change.uuid] = change.after
             self._guests.answers_agent(change.uuid, bool(change.after.asks_agent), now)
-        if found:
-            self._writer.change(self.target.pk, self._roster, found)
+        written = [change for change in found if change.is_written]
+        if written:
+            self._writer.change(self.target.pk, self._roster, written)
 
     def _sighted(self) -> datetime:
         self._seen_at = datetime.now(UTC)
