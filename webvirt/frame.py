@@ -1,4 +1,4 @@
-"""What the frame around every page shows: the tree's hosts and the totals below it."""
+"""What the frame around every page shows: the tree's hosts."""
 
 from __future__ import annotations
 
@@ -6,11 +6,9 @@ from functools import cached_property
 from typing import Any
 
 from django.http import HttpRequest
-from django.utils.translation import ngettext
 
 from accounts.models import User
 from hosts import tree
-from live.templatetags.wv import count
 
 
 def frame(request: HttpRequest) -> dict[str, Any]:
@@ -26,14 +24,3 @@ class Frame:
     @cached_property
     def hosts(self) -> list[Any]:
         return list(tree.nodes(self._user))
-
-    @cached_property
-    def totals(self) -> str:
-        hosts, machines = len(self.hosts), sum(node.machines for node in self.hosts)
-        if not hosts:
-            return ""
-        return (
-            ngettext("%(n)s host", "%(n)s hosts", hosts) % {"n": count(hosts)}
-            + ", "
-            + ngettext("%(n)s machine", "%(n)s machines", machines) % {"n": count(machines)}
-        )

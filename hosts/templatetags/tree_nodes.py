@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from django import template
 from django.utils.html import escape
 from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import ngettext
 
 from hosts.tree import Node
 from live.templatetags import wv
@@ -20,6 +21,17 @@ _SILENT = ("stale", "down")
 def tree_nodes(nodes: Iterable[Node]) -> SafeString:
     """A closed tree item for each host; its machines are fetched into the empty group when it is opened."""
     return mark_safe("".join(map(_item, nodes)))
+
+
+@register.simple_tag
+def tree_totals(nodes: Collection[Node]) -> str:
+    """100 hosts, 10,214 machines."""
+    hosts, machines = len(nodes), sum(node.machines for node in nodes)
+    words = (
+        ngettext("%(n)s host", "%(n)s hosts", hosts) % {"n": wv.count(hosts)},
+        ngettext("%(n)s machine", "%(n)s machines", machines) % {"n": wv.count(machines)},
+    )
+    return ", ".join(words)
 
 
 def _item(node: Node) -> str:

@@ -8,6 +8,7 @@ import { subscribe } from "./live.js";
 import { morph, parse } from "./morph.js";
 
 const OPEN = "wv-tree-open", HELD = "wv-tree-held", SETTLE_MS = 400;
+const COUNTED = new Set(["appeared", "gone", "several"]);      // what of machines changes the numbers beside the hosts
 
 class WvTree extends HTMLElement {
   #cancel = null; #open = new Set(); #held = {}; #timers = new Map();
@@ -42,8 +43,11 @@ class WvTree extends HTMLElement {
 
   #subscribe() {
     this.#cancel?.();
-    this.#cancel = subscribe(["hosts", ...[...this.#open].map((id) => `host:${id}`)], {
-      fact: ({ topics }) => topics.forEach((topic) => this.#later(topic.startsWith("host:") ? topic.slice(5) : "hosts")),
+    this.#cancel = subscribe(["hosts", "machines", ...[...this.#open].map((id) => `host:${id}`)], {
+      fact: ({ topics, what }) => topics.forEach((topic) => {
+        if (topic !== "machines") this.#later(topic.startsWith("host:") ? topic.slice(5) : "hosts");
+        else if (COUNTED.has(what)) this.#later("hosts");
+      }),
       catchUp: () => ["hosts", ...this.#open].forEach((what) => this.#later(what)),
     });
   }

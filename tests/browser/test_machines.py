@@ -73,9 +73,12 @@ def test_what_somebody_else_does_is_seen_in_every_open_page(new_tab: Callable[..
 def test_machines_come_get_a_name_and_go(tab: Tab, hosts: list[FleetHost]) -> None:
     page = tab.open("/machines/?q=passing")
     expect(page.get_by_role("heading", name="No machine matches")).to_be_visible()
+    foot = page.locator(".wv-side-foot")
+    known = int(re.search(r"(\d+) machines", foot.inner_text())[1])  # type: ignore[index]
     with tab.without_reload(), hosts[0].connection() as connection:
         domain = connection.defineXML("<domain type='test'><name>passing-by</name><memory>1024</memory><os><type>hvm</type></os></domain>")
         expect(_row(page, "passing-by")).to_contain_text("Off")
+        expect(foot).to_contain_text(f"{known + 1} machines")
         domain.rename("passing-through")
         expect(_row(page, "passing-through")).to_be_visible()
         _row(page, "passing-through").get_by_role("link", name="passing-through", exact=True).click()
