@@ -128,7 +128,8 @@ class Query:
 
     def url(self, **changes: Any) -> str:
         """The list with some of it changed; a change of anything but the page begins on page one."""
-        return reverse("hosts:list") + replace(self, **({} if "page" in changes else {"page": 1}), **changes).question
+        wanted: dict[str, Any] = {"page": 1} | changes
+        return reverse("hosts:list") + replace(self, **wanted).question
 
     @property
     def question(self) -> str:

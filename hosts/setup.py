@@ -43,7 +43,7 @@ def own_name() -> str:
 
 def _already(endpoint: Endpoint, host_uuid: str) -> Host | None:
     same_kind = Host.objects.filter(kind=endpoint.kind).first()
-    if same_kind or not host_uuid or endpoint.kind == Kind.SESSION:
+    if same_kind or not host_uuid or endpoint.kind == "session":
         return same_kind
     return Host.objects.filter(host_uuid=host_uuid, driver=endpoint.driver, session=False).exclude(kind=Kind.SESSION).first()
 

@@ -10,12 +10,12 @@ from django.urls import reverse
 from ninja import Query, Router, Schema
 from pydantic import Field
 
-from accounts import audit
 from accounts.api import person
 from accounts.roles import Role
 from jobs import access
 from jobs.models import Job, State
-from jobs.submit import Refused, cancel
+from jobs.shown import Shown, stop
+from jobs.submit import Refused
 
 router = Router()
 
@@ -101,9 +101,9 @@ def cancel_job(request: HttpRequest, job_id: Id) -> tuple[int, JobOut]:
     """Needs the role operator on what the job is about. 409 when there is nothing to stop."""
     user = person(request)
     job = access.get(user, job_id, Role.OPERATOR)
-    if not job.can_cancel or not cancel(job, by=user.username):
-        raise Refused("The job has ended, or can't be stopped where it is now.")
-    audit.record("jobs.cancel", f"{job.title} {job.subject_name}", request=request, detail={"job": job.pk})
+    refusal = stop(Shown(job, user))
+    if refusal:
+        raise Refused(refusal)
     job.refresh_from_db()
     return 202, JobOut.of(job)
 

@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from accounts.models import User
-from jobs import access, kinds
+from jobs import access, kinds, submit
 from jobs.models import Job, State
 from live.templatetags.wv import duration
 
@@ -132,6 +132,15 @@ class Shown:
         """What a job tells step by step, such as the test of a connection."""
         tell = kinds.known(self.job.kind).steps
         return tell(self.job.pk) if tell else []
+
+
+def stop(shown: Shown) -> str:
+    """Cancel the job for the person; why not, or ""."""
+    if not shown.can_cancel:
+        return shown.why_not_cancel
+    if not submit.cancel(shown.job, shown.user.username):
+        return Shown(Job.objects.get(pk=shown.job.pk), shown.user).why_not_cancel or _("It ended just now.")
+    return ""
 
 
 def _in_words(value: Any) -> str:

@@ -104,7 +104,10 @@ def cancel(job: Job, by: str) -> bool:
     Queued, or only waiting for the host: it ends at once. Held by a worker, or waiting for something that can be
     stopped on the host: a worker stops it. Its worker died and the host can't be asked: it is given up, and says so.
     """
-    return _end_idle(job, by) or _give_up(job, by) or _ask_to_stop(job, by)
+    stopped = _end_idle(job, by) or _give_up(job, by) or _ask_to_stop(job, by)
+    if stopped:
+        audit.record("jobs.cancel", f"{job.title} {job.subject_name}", detail={"job": job.pk})
+    return stopped
 
 
 def active_for(subject_type: str, subject_id: int) -> Job | None:

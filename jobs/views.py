@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from accounts.requests import person_of
 from accounts.roles import Role
-from jobs import access, listing, submit
-from jobs.models import Job
-from jobs.shown import Shown
+from jobs import access, listing
+from jobs.shown import Shown, stop
 from live import answers
 
 _MOST_LINES = 2_000
@@ -57,16 +55,7 @@ def log(request: HttpRequest, pk: int) -> HttpResponse:
 def cancel(request: HttpRequest, pk: int) -> HttpResponse:
     user = person_of(request)
     found = access.get(user, pk, Role.OPERATOR)
-    refusal = _cancel(Shown(found, user), user.username)
+    refusal = stop(Shown(found, user))
     if refusal:
         return answers.refused(request, refusal, found.get_absolute_url())
     return answers.done(request, found.get_absolute_url(), job_id=found.pk)
-
-
-def _cancel(shown: Shown, by: str) -> str:
-    """Why it is not cancelled, or ""."""
-    if not shown.can_cancel:
-        return shown.why_not_cancel
-    if not submit.cancel(shown.job, by):
-        return Shown(Job.objects.get(pk=shown.job.pk), shown.user).why_not_cancel or _("It ended just now.")
-    return ""

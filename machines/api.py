@@ -6,24 +6,20 @@ import uuid
 from datetime import datetime
 from typing import Any, Literal
 
-from django.db import transaction
 from django.http import HttpRequest, HttpResponse, QueryDict
 from ninja import Query as Asked
 from ninja import Router, Schema
+from ninja.errors import HttpError
 from pydantic import Field
 
-from accounts import audit
 from accounts.api import person
 from accounts.roles import Role
 from jobs.api import Id, JobOut, accepted
-from jobs.models import Job
-from jobs.submit import Refused
 from live import series
 from machines import access, actions
 from machines.filters import LONGEST
 from machines.listing import Query
 from machines.models import Machine
-from machines.power import VERBS
 
 router = Router()
 
@@ -117,7 +113,7 @@ def list_machines(request: HttpRequest, filters: Asked[MachineFilter]) -> Machin
     asked.update({"q": filters.q, "sort": filters.sort})
     query = Query.of(asked)
     if query.problems:
-        raise Refused(" ".join(query.problems))
+        raise HttpError(422, " ".join(query.problems))
     found = query.machines(person(request))
     start = (filters.page - 1) * filters.size
     page = found.select_related("host")[start : start + filters.size]
@@ -128,10 +124,7 @@ def list_machines(request: HttpRequest, filters: Asked[MachineFilter]) -> Machin
 def set_power_of_many(request: HttpRequest, wish: BulkIn) -> tuple[int, list[OutcomeOut]]:
     """Machines that I may not see are left out of the answer."""
     user = person(request)
-    with transaction.atomic():
-        outcomes = actions.set_power_of_many(user, access.visible(user).filter(pk__in=wish.ids), wish.action)
-        for outcome in outcomes:
-            _record(request, VERBS[wish.action].kind, outcome.name, outcome.machine_id, outcome.job, outcome.refused)
+    outcomes = actions.set_power_of_many(user, access.visible(user).filter(pk__in=wish.ids), wish.action)
     return 202, [OutcomeOut(machine_id=one.machine_id, name=one.name, refused=one.refused, job=JobOut.of(one.job) if one.job else None) for one in outcomes]
 
 
@@ -145,23 +138,14 @@ def set_power(request: HttpRequest, response: HttpResponse, machine_id: Id, wish
     """Needs the role operator. 409 when the machine's state does not allow it, or somebody is at it."""
     user = person(request)
     machine = access.get(user, machine_id, Role.OPERATOR)
-    kind = VERBS[wish.action].kind
-    try:
-        job = actions.set_power(user, machine, wish.action)
-    except Refused as exc:
-        _record(request, kind, machine.name, machine.pk, None, str(exc))
-        raise
-    _record(request, kind, machine.name, machine.pk, job)
-    return accepted(response, job)
+    return accepted(response, actions.set_power(user, machine, wish.action))
 
 
 @router.put("/{machine_id}/autostart", response={202: JobOut}, summary="Whether it starts with its host")
 def set_autostart(request: HttpRequest, response: HttpResponse, machine_id: Id, wish: AutostartIn) -> tuple[int, JobOut]:
     user = person(request)
     machine = access.get(user, machine_id, Role.OPERATOR)
-    job = actions.set_autostart(user, machine, wish.on)
-    _record(request, "machines.set_autostart", machine.name, machine.pk, job)
-    return accepted(response, job)
+    return accepted(response, actions.set_autostart(user, machine, wish.on))
 
 
 @router.get("/{machine_id}/metrics", response=dict[str, Any], summary="Its numbers over time")
@@ -169,12 +153,3 @@ def read_metrics(request: HttpRequest, machine_id: Id, range: Range = "1h") -> d
     """Columns of equal length, oldest first: at (seconds since 1970), cpu (percent), mem (bytes), rd, wr, rx, tx (bytes a second)."""
     machine = access.get(person(request), machine_id)
     return series.chart("machine", machine.pk, machine.samples.all(), series.RANGES[range], memory_bytes=machine.memory_bytes)
-
-
-def _record(request: HttpRequest, action: str, name: str, machine_id: int, job: Job | None, refused: str = "") -> None:
-    detail: dict[str, Any] = {"machine": machine_id, "api": True}
-    if job:
-        detail["job"] = job.pk
-    if refused:
-        detail["refused"] = refused
-    audit.record(action, name, request=request, result="refused" if refused else "asked", detail=detail)

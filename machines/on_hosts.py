@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import uuid
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
-from django.db.models import Count, QuerySet, Sum
+from django.db.models import Count, F, QuerySet, Sum
 
 from accounts.models import User
 from hosts.guests import Brief, Tally
@@ -14,7 +15,7 @@ from hosts.models import Host
 from jobs import submit as jobs
 from jobs.models import Job
 from jobs.submit import Refused
-from machines import access
+from machines import access, rows
 from machines.filters import Term
 from machines.listing import Query
 from machines.models import ACTIVE_STATES, Machine
@@ -40,8 +41,11 @@ class MachinesOnHosts:
         return _briefs(access.visible(user).filter(host_id=host_id).order_by("name", "pk")[:most])
 
     def busiest(self, user: User, host_id: int, most: int) -> list[Brief]:
+        """By the last minute's average, each with its newest numbers."""
         on = access.visible(user).filter(host_id=host_id, state__in=ACTIVE_STATES)
-        return _briefs(on.order_by("-cpu_percent", "name")[:most])
+        briefs = _briefs(on.order_by(F("cpu_percent").desc(nulls_last=True), "name")[:most])
+        newest = {pk: seen.newest for pk, seen in rows.glance([brief.pk for brief in briefs]).items()}
+        return [_with(brief, newest.get(brief.pk)) for brief in briefs]
 
     def list_url(self, host: Host) -> str:
         return Query(chips=(Term("host", "=", (host.name,)),)).url()
@@ -67,7 +71,14 @@ def _tally(states: dict[str, tuple[int, int, int]]) -> Tally:
 
 def _briefs(machines: QuerySet[Machine]) -> list[Brief]:
     columns = ("pk", "name", "state", "cpu_percent", "memory_used_bytes", "memory_bytes", "addresses")
-    return [Brief(*row[:-1], address=_first_address(row[-1])) for row in machines.values_list(*columns)]
+    return [Brief(*row, _first_address(addresses)) for *row, addresses in machines.values_list(*columns)]
+
+
+def _with(brief: Brief, newest: Sequence[float | None] | None) -> Brief:
+    if not newest:
+        return brief
+    used = brief.memory_used_bytes if newest[2] is None else int(newest[2])
+    return replace(brief, cpu_percent=newest[1], memory_used_bytes=used)
 
 
 def _first_address(addresses: list[dict[str, str]]) -> str:

@@ -6,12 +6,14 @@ to be seen, 409 refused now and why, 413 too large, 422 a field makes no sense.
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from django.core.exceptions import PermissionDenied, RequestDataTooBig
 from django.http import Http404, HttpRequest, HttpResponse
 from ninja import NinjaAPI
-from ninja.errors import HttpError, ValidationError
+from ninja.errors import AuthenticationError, HttpError, ValidationError
+from ninja.parser import Parser
 from ninja.security import HttpBearer
 
 from accounts import tokens
@@ -31,11 +33,24 @@ class Bearer(HttpBearer):
         return person
 
 
+class SaneJson(Parser):
+    """JSON can hold what no database and no page can: NUL, halves of characters."""
+
+    def parse_body(self, request: HttpRequest) -> dict[str, Any]:
+        data: dict[str, Any] = super().parse_body(request)
+        text = json.dumps(data, ensure_ascii=False)
+        text.encode()  # UnicodeEncodeError for half a character
+        if "\\u0000" in text:
+            raise ValueError("NUL")
+        return data
+
+
 api = NinjaAPI(
     title="WebVirt",
     version="1",
     description="Hosts, machines and jobs of a fleet. What changes something answers 202 with the job that does it.",
     auth=Bearer(),
+    parser=SaneJson(),
     docs=api_docs.Page(),
     docs_url="/docs",
 )
@@ -70,6 +85,13 @@ def _invalid(request: HttpRequest, exc: Any) -> HttpResponse:
     """Where and why, without repeating what was sent: it may hold a secret."""
     fields = [{"field": ".".join(str(part) for part in error["loc"][1:]), "error": error["msg"]} for error in exc.errors]
     return _error(request, "The request makes no sense.", 422, detail=fields)
+
+
+@api.exception_handler(AuthenticationError)
+def _unknown(request: HttpRequest, exc: Exception) -> HttpResponse:
+    answer = _error(request, "No valid token. Send it as: Authorization: Bearer wv_…", 401)
+    answer.headers["WWW-Authenticate"] = "Bearer"
+    return answer
 
 
 @api.exception_handler(HttpError)

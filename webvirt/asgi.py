@@ -12,15 +12,17 @@ http = get_asgi_application()
 
 from channels.auth import AuthMiddlewareStack
 from channels.routing import ProtocolTypeRouter, URLRouter
+from django.conf import settings
 from django.urls import path, re_path
 
 from live.consumers import LiveConsumer, Nowhere
 from live.origin import SameOrigin
 from webvirt.lifespan import lifespan
+from webvirt.limits import BodyLimit
 
 application = ProtocolTypeRouter(
     {
-        "http": http,
+        "http": BodyLimit(http, settings.DATA_UPLOAD_MAX_MEMORY_SIZE),
         "websocket": SameOrigin(AuthMiddlewareStack(URLRouter([path("live/", LiveConsumer.as_asgi()), re_path("", Nowhere.as_asgi())]))),
         "lifespan": lifespan,
     }

@@ -18,3 +18,8 @@ urlpatterns = [
     path("machines/", include("machines.urls")),
     path("", include("webvirt.pages")),
 ]
+
+handler400 = "webvirt.errors.bad_request"
+handler403 = "webvirt.errors.denied"
+handler404 = "webvirt.errors.not_found"
+handler500 = "webvirt.errors.failed"

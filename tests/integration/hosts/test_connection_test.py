@@ -16,10 +16,12 @@ from django.test import Client
 
 from hosts import actions, keys, operations, steps
 from hosts.actions import Actor
+from hosts.endpoints import endpoint_of
 from hosts.models import Host, HostTest, State
 from jobs.models import Job
 from jobs.models import State as JobState
 from jobs.work import Work
+from live import facts
 from tests.integration.hosts.conftest import KEY
 from virt.errors import VirtError
 
@@ -140,7 +142,7 @@ def test_changed_key_stops_a_host_that_is_followed(new_host: NewHost) -> None:
 def test_a_test_of_what_the_host_was_says_so(new_host: NewHost) -> None:
     host = new_host(kind="test", address="", enabled=False, state=State.NEW)
     job = actions.test(host, Actor())
-    actions.edit(host, actions.Draft("renamed", operations.credentials.endpoint_of(host)), Actor())
+    actions.edit(host, actions.Draft("renamed", endpoint_of(host)), Actor())
     with pytest.raises(VirtError, match="was changed after this test"):
         operations.test(Work(job))
     Host.objects.all().delete()
@@ -157,7 +159,7 @@ def test_the_page_shows_each_step_as_it_is_done(new_host: NewHost, as_admin: Cli
     def look(*_: Any, **__: Any) -> None:
         seen.append(as_admin.get(f"/hosts/{host.pk}/test/", headers={"WV-Fragment": "connection"}).content.decode())
 
-    monkeypatch.setattr(operations.facts, "publish", look)
+    monkeypatch.setattr(facts, "publish", look)
     look()
     with pytest.raises(VirtError):
         operations.test(Work(job))

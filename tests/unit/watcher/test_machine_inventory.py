@@ -114,10 +114,21 @@ def test_libvirt_calls_a_starting_machine_paused_but_we_do_not() -> None:
 
 
 def test_a_stop_clears_what_is_only_true_while_it_runs() -> None:
-    known = replace(_known(_seen(State.RUNNING, xml=_xml(agent=CONNECTED), inactive=_xml())), agent="answers", addresses=(Address("10.0.0.5", 24, "", "agent"),))
+    known = replace(
+        _known(_seen(State.RUNNING, xml=_xml(agent=CONNECTED), inactive=_xml())), agent="answers", addresses=(Address("10.0.0.5", 24, "", "agent"),)
+    )
     change = _compare(known, _seen(State.OFF, reason="shut-down"), _event("shutting-down", "guest"), _event("stopped", "shut-down", seconds=2))
     assert _words(change) == ["Shut down"]
-    expected = {"state": "off", "agent": "", "addresses": [], "cpu_percent": None, "memory_used_bytes": None, "disk_bps": None, "net_bps": None, "started_at": None}
+    expected = {
+        "state": "off",
+        "agent": "",
+        "addresses": [],
+        "cpu_percent": None,
+        "memory_used_bytes": None,
+        "disk_bps": None,
+        "net_bps": None,
+        "started_at": None,
+    }
     assert expected.items() <= change.fields.items()
     assert change.fields["search"] == "52:54:00:aa:bb:01"
 
@@ -251,7 +262,9 @@ def test_what_an_agent_says_goes_before_leases() -> None:
 
 
 def test_an_agent_that_falls_silent_keeps_what_it_said() -> None:
-    known = replace(_known(_seen(State.RUNNING, xml=_xml(agent=CONNECTED), inactive=_xml())), agent="answers", addresses=(Address("10.0.0.5", 24, "", "agent"),))
+    known = replace(
+        _known(_seen(State.RUNNING, xml=_xml(agent=CONNECTED), inactive=_xml())), agent="answers", addresses=(Address("10.0.0.5", 24, "", "agent"),)
+    )
     change = inventory.asked(UUID, known, None, None)
     assert change and change.fields == {"agent": "silent"}
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 from watcher.rounds import Rounds
 
 
@@ -9,13 +11,13 @@ def test_a_round_is_due_once_a_period() -> None:
     rounds = Rounds({"sample": 5.0}, 3, 100.0)
     times = [now for now in (100 + step / 10 for step in range(300)) if rounds.due(now)]
     assert len(times) == 6
-    assert {round(after - before, 1) for before, after in zip(times, times[1:], strict=False)} == {5.0}
+    assert {round(after - before, 1) for before, after in itertools.pairwise(times)} == {5.0}
 
 
 def test_hosts_are_spread_over_the_period() -> None:
     first = sorted(Rounds({"sample": 5.0}, key, 1234.5).next_at() - 1234.5 for key in range(1, 101))
     assert 0 <= first[0] <= first[-1] <= 5
-    assert max(after - before for before, after in zip(first, first[1:], strict=False)) < 0.2
+    assert max(after - before for before, after in itertools.pairwise(first)) < 0.2
 
 
 def test_what_was_missed_is_done_once_and_keeps_its_phase() -> None:
