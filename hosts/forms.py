@@ -140,7 +140,7 @@ class HostForm(forms.Form):
         other = ", ".join(f"{self.fields[name].label}: {value or '–'}" for name, value in now.items() if value != self.data.get(name, ""))
         words = _("Somebody else changed it meanwhile. What is different there: %(values)s. Save again to replace that.")
         self.add_error(None, words % {"values": other or "–"})
-        self.data = {**self.data, "revision": str(host.revision)}
+        self.data = dict(self.data.items()) | {"revision": str(host.revision)}
 
     def _forget_other_kinds(self, kind: str) -> None:
         for name in {name for fields in FIELDS_OF.values() for name in fields} - set(FIELDS_OF[kind]):

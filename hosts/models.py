@@ -128,6 +128,9 @@ class HostSecret(models.Model):
     class Meta:
         constraints: ClassVar = [models.UniqueConstraint(fields=["host", "name"], name="one_secret_per_name")]
 
+    def __str__(self) -> str:
+        return f"{self.name} of {self.host_id}"
+
     @classmethod
     def put(cls, host: Host, name: str, plain: str) -> None:
         cls.objects.update_or_create(host=host, name=name, defaults={"sealed": secrets.seal(plain)})
@@ -150,6 +153,9 @@ class HostTest(models.Model):
     class Meta:
         ordering: ClassVar = ["-id"]
 
+    def __str__(self) -> str:
+        return f"test of {self.host_id}"
+
 
 class RemovedLocal(models.Model):
     """A person removed this machine's own hypervisor: the next start does not bring it back (hosts/setup.py)."""
@@ -157,6 +163,9 @@ class RemovedLocal(models.Model):
     kind = models.CharField(max_length=8, choices=Kind.choices, unique=True)
     at = models.DateTimeField(default=timezone.now)
     actor = models.CharField(max_length=150, blank=True)
+
+    def __str__(self) -> str:
+        return self.kind
 
 
 class PortalKey(models.Model):
@@ -166,6 +175,9 @@ class PortalKey(models.Model):
     sealed_private = models.TextField()
     created_at = models.DateTimeField(default=timezone.now)
 
+    def __str__(self) -> str:
+        return self.public
+
 
 class WatcherBeat(models.Model):
     """A living watcher process; hosts are shared among those whose beat is fresh."""
@@ -173,6 +185,9 @@ class WatcherBeat(models.Model):
     name = models.CharField(max_length=64, unique=True)
     started_at = models.DateTimeField(default=timezone.now)
     beat_at = models.DateTimeField(default=timezone.now)
+
+    def __str__(self) -> str:
+        return self.name
 
 
 class HostEvent(models.Model):
@@ -186,6 +201,9 @@ class HostEvent(models.Model):
 
     class Meta:
         ordering: ClassVar = ["-id"]
+
+    def __str__(self) -> str:
+        return self.words
 
 
 class HostSample(Sample):

@@ -71,7 +71,9 @@ def _tally(states: dict[str, tuple[int, int, int]]) -> Tally:
 
 def _briefs(machines: QuerySet[Machine]) -> list[Brief]:
     columns = ("pk", "name", "state", "cpu_percent", "memory_used_bytes", "memory_bytes", "addresses")
-    return [Brief(*row, _first_address(addresses)) for *row, addresses in machines.values_list(*columns)]
+    return [
+        Brief(pk, name, state, cpu, used, memory, _first_address(addresses)) for pk, name, state, cpu, used, memory, addresses in machines.values_list(*columns)
+    ]
 
 
 def _with(brief: Brief, newest: Sequence[float | None] | None) -> Brief:
