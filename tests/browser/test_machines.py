@@ -277,8 +277,10 @@ def test_autostart_is_a_switch(tab: Tab, hosts: list[FleetHost], machine: dict[s
         expect(switch).to_be_checked()
         with _domain(hosts[0], machine["name"]) as domain:
             assert domain.autostart()
-            domain.setAutostart(0)
+        switch.click()
         expect(switch).not_to_be_checked()
+        with _domain(hosts[0], machine["name"]) as domain:
+            assert not domain.autostart()
 
 
 def test_the_screen_is_shown_while_it_runs(tab: Tab, hosts: list[FleetHost], machine: dict[str, Any]) -> None:
