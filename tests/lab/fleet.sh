@@ -76,7 +76,8 @@ await() {
   fail "daemon $1 did not start"
 }
 
-runs() { [ -s "$FLEET/$1/pid" ] && [ "$(ps -o comm= -p "$(cat "$FLEET/$1/pid")")" = libvirtd ]; }
+# A killed one may stay as a zombie where nobody cleans up behind it.
+runs() { [ -s "$FLEET/$1/pid" ] && [[ "$(ps -o stat=,comm= -p "$(cat "$FLEET/$1/pid")")" =~ ^[^Z]+\ libvirtd$ ]]; }
 fail() { echo "fleet: $*" >&2; exit 1; }
 
 main "$@"

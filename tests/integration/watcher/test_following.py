@@ -28,7 +28,7 @@ def _xml(name: str, memory: int = 64) -> str:
 
 def _row(name: str, **fields: Any) -> Machine:
     """The row of that name, once it is so."""
-    return wait_until(f"{name} is {fields}", lambda: Machine.objects.get(name=name, **fields), seconds=3, every=0.01)
+    return wait_until(f"{name} is {fields}", lambda: Machine.objects.get(name=name, **fields), seconds=8, every=0.01)
 
 
 def test_a_machine_s_whole_life_by_somebody_else(daemon: FleetHost, watch: Watch, facts: list[dict[str, Any]]) -> None:
@@ -100,7 +100,7 @@ def test_the_host_itself_is_described(daemon: FleetHost, watch: Watch) -> None:
         network = there.networkLookupByName("default")
         network.destroy()
         try:
-            wait_until("the stopped network is seen", lambda: not Host.objects.get(pk=host.pk).networks[0]["active"], seconds=3)
+            wait_until("the stopped network is seen", lambda: not Host.objects.get(pk=host.pk).networks[0]["active"], seconds=6)
         finally:
             network.create()
 
@@ -167,7 +167,7 @@ def test_hosts_that_never_answer_disturb_nobody(daemon: FleetHost, mute_socket: 
         add_socket(mute_socket, name=f"mute{number}")
     host = add(daemon)
     watching = watch()
-    wait_for_state(host, State.ONLINE, seconds=3)
+    wait_for_state(host, State.ONLINE, seconds=6)
     with daemon.connection() as there:
         domain = there.lookupByName(f"{daemon.name}-m000")
         for _ in range(3):
@@ -175,12 +175,12 @@ def test_hosts_that_never_answer_disturb_nobody(daemon: FleetHost, mute_socket: 
                 act()
                 began = time.monotonic()
                 _row(domain.name(), state=state)
-                assert time.monotonic() - began < 1
+                assert time.monotonic() - began < 2
     mute = wait_for_state(Host.objects.get(name="mute0"), State.OFFLINE, seconds=8)
     assert "answer" in mute.error
     began = time.monotonic()
     watching.stop()
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 4
 
 
 # ── what a person does with hosts ──
@@ -189,19 +189,19 @@ def test_hosts_that_never_answer_disturb_nobody(daemon: FleetHost, mute_socket: 
 def test_hosts_come_and_go_while_it_runs(daemon: FleetHost, watch: Watch) -> None:
     watching = watch()
     host = add(daemon)
-    wait_for_state(host, State.ONLINE, seconds=3)
+    wait_for_state(host, State.ONLINE, seconds=6)
     Host.objects.filter(pk=host.pk).update(enabled=False, state=State.DISABLED, revision=F("revision") + 1)
-    wait_until("it is left alone", lambda: not watching.supervisor.following, seconds=3)
+    wait_until("it is left alone", lambda: not watching.supervisor.following, seconds=6)
     with daemon.connection() as there:
         there.lookupByName(f"{daemon.name}-m001").create()
     time.sleep(0.3)
     assert Machine.objects.get(name=f"{daemon.name}-m001").state == "off", "a disabled host's machines stay as last seen"
     assert Host.objects.get(pk=host.pk).state == State.DISABLED
     Host.objects.filter(pk=host.pk).update(enabled=True, state=State.CONNECTING, revision=F("revision") + 1)
-    wait_for_state(host, State.ONLINE, seconds=3)
+    wait_for_state(host, State.ONLINE, seconds=6)
     _row(f"{daemon.name}-m001", state="running")
     host.delete()
-    wait_until("it is forgotten", lambda: not watching.supervisor.following, seconds=3)
+    wait_until("it is forgotten", lambda: not watching.supervisor.following, seconds=6)
 
 
 def test_another_name_keeps_the_connection_and_another_address_does_not(daemons: Fleet, daemon: FleetHost, watch: Watch) -> None:
@@ -224,7 +224,7 @@ def test_another_name_keeps_the_connection_and_another_address_does_not(daemons:
 def test_an_address_that_is_none_is_refused_in_words_and_tried_again_after_an_edit(daemon: FleetHost, watch: Watch) -> None:
     host = add_socket(Path("relative"), name="odd")
     watch()
-    row = wait_for_state(host, State.REFUSED, seconds=3)
+    row = wait_for_state(host, State.REFUSED, seconds=6)
     assert "path" in row.error
     Host.objects.filter(pk=host.pk).update(path=str(daemon.directory / "libvirt-sock"), state=State.CONNECTING, revision=F("revision") + 1)
-    wait_for_state(host, State.ONLINE, seconds=3)
+    wait_for_state(host, State.ONLINE, seconds=6)

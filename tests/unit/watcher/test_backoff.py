@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 
-from watcher import backoff
 from watcher.backoff import Backoff
 
 
@@ -18,7 +19,7 @@ class Clock:
 
 @pytest.fixture
 def no_jitter(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(backoff.random, "uniform", lambda low, high: (low + high) / 2)
+    monkeypatch.setattr(random, "uniform", lambda low, high: (low + high) / 2)
 
 
 def test_a_daemon_that_restarts_is_met_within_about_a_second(no_jitter: None) -> None:

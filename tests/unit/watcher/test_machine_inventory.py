@@ -119,7 +119,7 @@ def test_a_stop_clears_what_is_only_true_while_it_runs() -> None:
     )
     change = _compare(known, _seen(State.OFF, reason="shut-down"), _event("shutting-down", "guest"), _event("stopped", "shut-down", seconds=2))
     assert _words(change) == ["Shut down"]
-    expected = {
+    expected: dict[str, object] = {
         "state": "off",
         "agent": "",
         "addresses": [],
@@ -288,7 +288,7 @@ def test_a_glance_notices_what_no_event_tells() -> None:
     glance = Glance(UUID, "web", State.OFF, persistent=True, autostart=False, has_saved_image=False)
     assert not inventory.differs(_known(), glance)
     for more in ({"autostart": True}, {"state": State.RUNNING}, {"name": "shop"}, {"has_saved_image": True}, {"persistent": False}):
-        assert inventory.differs(_known(), replace(glance, **more)), more  # type: ignore[arg-type]
+        assert inventory.differs(_known(), replace(glance, **more)), more
     assert inventory.differs(None, glance)
 
 

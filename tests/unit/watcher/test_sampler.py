@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import redis
 
-from live import metrics
+from live import facts, metrics
 from live.metrics import Mean
 from virt import stats
 from virt.host import HostLoad
@@ -63,7 +63,7 @@ def host(monkeypatch: pytest.MonkeyPatch) -> Host:
 @pytest.fixture
 def pushed(monkeypatch: pytest.MonkeyPatch) -> Pushed:
     made = Pushed()
-    monkeypatch.setattr(sampler.facts, "publish_numbers", made.publish)
+    monkeypatch.setattr(facts, "publish_numbers", made.publish)
     monkeypatch.setattr(metrics, "remember", made.remember)
     monkeypatch.setattr(sampler, "_redis_away_until", 0.0)
     return made
