@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_post_parameters
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from accounts import audit, objects, people
 from accounts.forms import GrantForm, NameForm, NewPasswordForm, PersonForm
@@ -31,6 +31,7 @@ def listing(request: HttpRequest) -> HttpResponse:
     return page(request, "accounts/people.html", {"people": _people()}, {"people": "accounts/_people.html"})
 
 
+@require_http_methods(["GET", "POST"])
 @for_administrators
 @sensitive_post_parameters("password", "again")
 def add(request: HttpRequest) -> HttpResponse:

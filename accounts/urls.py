@@ -7,7 +7,7 @@ from django.urls import path
 from accounts import views
 
 urlpatterns = [
-    path("", views.own, name="account"),
+    path("", views.account, name="account"),
     path("login/", views.sign_in, name="account_login"),
     path("logout/", views.sign_out, name="account_logout"),
     path("setup/<str:secret>/", views.setup, name="account_setup"),

@@ -14,7 +14,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
-from django.views.decorators.http import require_POST
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 from redis.exceptions import RedisError
 
 from accounts import attempts, audit, people, signals, tokens
@@ -48,6 +48,7 @@ def sign_out(request: HttpRequest) -> HttpResponse:
 
 
 @never_cache
+@require_http_methods(["GET", "POST"])
 @sensitive_post_parameters("password", "again")
 def setup(request: HttpRequest, secret: str) -> HttpResponse:
     """The one-time link makes the first administrator and signs them in."""
@@ -67,20 +68,10 @@ def setup(request: HttpRequest, secret: str) -> HttpResponse:
     return render(request, "account/setup.html", {"form": form}, status=400 if form.errors else 200)
 
 
-def own(request: HttpRequest, *, password_form: OwnPasswordForm | None = None, token_form: TokenForm | None = None, fresh_token: str = "") -> HttpResponse:
+@require_safe
+def account(request: HttpRequest) -> HttpResponse:
     """A person's own page: who they are here, password, API tokens."""
-    user = person_of(request)
-    context = {
-        "password_form": password_form or OwnPasswordForm(user=user),
-        "token_form": token_form or TokenForm(),
-        "tokens": user.tokens.all(),
-        "fresh_token": fresh_token,
-        "grants": [(given.get_role_display(), people.in_words(given)) for given in user.grants.order_by("scope", "object_id")],
-    }
-    wrong = (password_form and password_form.errors) or (token_form and token_form.errors)
-    response = render(request, "account/own.html", context, status=400 if wrong else 200)
-    response.headers["Cache-Control"] = "no-store"
-    return response
+    return _own_page(request)
 
 
 @require_POST
@@ -99,7 +90,7 @@ def change_password(request: HttpRequest) -> HttpResponse:
             audit.record("session.password", user.username, result="refused")
         else:
             attempts.give_back(request, user.username)
-        return own(request, password_form=form)
+        return _own_page(request, password_form=form)
     attempts.give_back(request, user.username)
     with transaction.atomic():  # open pages hear of it when the new session is there
         signals.session_renewed.send(User, session_key=request.session.session_key)
@@ -116,14 +107,14 @@ def create_token(request: HttpRequest) -> HttpResponse:
     user = person_of(request)
     form = TokenForm(request.POST)
     if not form.is_valid():
-        return own(request, token_form=form)
+        return _own_page(request, token_form=form)
     if user.tokens.count() >= tokens.MOST:
         messages.error(request, _("You have %(n)s tokens. Revoke those that nobody uses.") % {"n": tokens.MOST})
         return redirect("account")
     with transaction.atomic():
         text = tokens.create(user, form.cleaned_data["name"], form.expires_at())
         audit.record("tokens.create", form.cleaned_data["name"])
-    return own(request, fresh_token=text)
+    return _own_page(request, fresh_token=text)
 
 
 @require_POST
@@ -134,3 +125,20 @@ def revoke_token(request: HttpRequest, pk: int) -> HttpResponse:
         token.delete()
     messages.info(request, _("The token %(name)s is revoked.") % {"name": token.name})
     return redirect("account")
+
+
+def _own_page(
+    request: HttpRequest, *, password_form: OwnPasswordForm | None = None, token_form: TokenForm | None = None, fresh_token: str = ""
+) -> HttpResponse:
+    user = person_of(request)
+    context = {
+        "password_form": password_form or OwnPasswordForm(user=user),
+        "token_form": token_form or TokenForm(),
+        "tokens": user.tokens.all(),
+        "fresh_token": fresh_token,
+        "grants": [(given.get_role_display(), people.in_words(given)) for given in user.grants.order_by("scope", "object_id")],
+    }
+    wrong = (password_form and password_form.errors) or (token_form and token_form.errors)
+    response = render(request, "account/own.html", context, status=400 if wrong else 200)
+    response.headers["Cache-Control"] = "no-store"
+    return response

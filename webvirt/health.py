@@ -10,6 +10,7 @@ from django.core.cache import cache
 from django.db import connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone
+from django.views.decorators.http import require_safe
 
 from hosts.models import WatcherBeat
 from jobs import beats
@@ -17,11 +18,13 @@ from jobs import beats
 _WATCHER_FRESH = timedelta(seconds=20)
 
 
+@require_safe
 def healthz(request: HttpRequest) -> HttpResponse:
     """This process answers."""
     return JsonResponse({"status": "alive"})
 
 
+@require_safe
 def readyz(request: HttpRequest) -> HttpResponse:
     """200 when all parts work, else 503; `age_seconds` since each was last seen."""
     parts = look(PARTS)

@@ -14,8 +14,9 @@ BACKEND = "allauth.account.auth_backends.AuthenticationBackend"
 
 
 @pytest.fixture
-def world(db: None, redis: Any, monkeypatch: pytest.MonkeyPatch) -> World:
-    """Jobs are asked for and go nowhere."""
+def world(db: None, redis: Any, settings: Any, monkeypatch: pytest.MonkeyPatch) -> World:
+    """Jobs are asked for and go nowhere; static files, which every client would look for anew, are not served."""
+    settings.MIDDLEWARE = [name for name in settings.MIDDLEWARE if "whitenoise" not in name]
     cache.clear()
     monkeypatch.setattr("jobs.submit.current_app.send_task", lambda *args, **options: None)
     return World()

@@ -5,6 +5,7 @@ A row says, for each method: the role it needs on the object that the address na
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -134,6 +135,7 @@ CALLS: dict[str, Row] = {
 }
 
 
+@functools.cache
 def addresses() -> dict[str, str]:
     """{name: route} of every address that the product answers, the API's calls left out."""
     routes = {call.partition(" ")[2].replace("{", "<").replace("}", ">") for call in calls()}
@@ -141,6 +143,7 @@ def addresses() -> dict[str, str]:
     return {name: route for name, route in found if not (name.startswith("api-1:") and route.removeprefix("api/v1") in routes)}
 
 
+@functools.cache
 def calls() -> set[str]:
     """ "GET /hosts/{host_id}" of every call of the API."""
     paths = api.get_openapi_schema()["paths"]

@@ -57,9 +57,12 @@ class World:
         self.people: dict[str, User] = {"administrator": self.root}
         for name, level in LEVELS.items():
             self.people[f"{name} of the host"] = self._person(f"h-{name}", level, Scope.HOST, self.near.host.pk)
+            if not level:
+                continue  # nobody's nothing differs
             self.people[f"{name} of the machine"] = self._person(f"m-{name}", level, Scope.MACHINE, self.near.machine.pk)
         self.people["manager of the fleet"] = self._person("f-manager", Role.MANAGER, Scope.FLEET, 0)
         self.tokens = {name: tokens.create(user, "test") for name, user in self.people.items()}
+        self.before = fingerprint()
 
     def level(self, who: str, kind: str, *, near: bool) -> int:
         """The role that somebody has on the object of that kind; 0 when it is foreign to them."""
