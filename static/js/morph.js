@@ -7,7 +7,6 @@ import { Idiomorph } from "../vendor/idiomorph.js";
 export function morph(target, content, { inner = false } = {}) {
   Idiomorph.morph(target, content, {
     morphStyle: inner ? "innerHTML" : "outerHTML",
-    ignoreActiveValue: true,
     restoreFocus: true,
     callbacks: {
       beforeNodeMorphed: (old, fresh) => old.nodeType !== Node.ELEMENT_NODE || isOurs(old, fresh),
@@ -37,8 +36,13 @@ function isChanged(field) {
   return field.matches("input:not([type=hidden]), textarea") && field.value !== field.defaultValue;
 }
 
-/** Attributes that say what the person opened; `style` is only ever ours (the content policy forbids it in markup). */
+/**
+ * Attributes that say what the person opened, and the value of the field they are in (of a button it must follow: with
+ * Idiomorph's ignoreActiveValue a focused one kept its old words and its old value). `style` is only ever ours (the content
+ * policy forbids it in markup).
+ */
 function isHeld(name, element) {
+  if (name === "value") return element === document.activeElement && element.matches("input, textarea, select");
   if (name === "open") return element.matches("details, dialog");
   if (name === "aria-expanded") return element.matches("[popovertarget], [role=treeitem], [data-fold]");
   return name === "style" || name === "data-placed" || (name === "tabindex" && element.matches("[role=treeitem]"));

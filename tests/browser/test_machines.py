@@ -222,6 +222,19 @@ def test_lists_by_numbers_look_again_by_themselves(tab: Tab, hosts: list[FleetHo
 # ── one machine ──
 
 
+def test_the_focused_button_follows_the_state(tab: Tab, hosts: list[FleetHost], machine: dict[str, Any]) -> None:
+    """One hand on the keyboard: start, shut down, start, without moving the focus. The button must do what it says."""
+    page = tab.open(f"/machines/{machine['id']}/")
+    with tab.without_reload():
+        page.locator("#power").get_by_role("button", name="Start", exact=True).focus()
+        for word, state in (("Shut down", "Running"), ("Start", "Off"), ("Shut down", "Running")):
+            page.keyboard.press("Enter")
+            expect(page.locator(".wv-otitle")).to_contain_text(state, timeout=10_000)
+            expect(page.locator("#power .btn").first).to_have_text(word)
+            expect(page.locator("#power .btn").first).to_be_focused()
+            expect(page.locator(".wv-now")).to_have_count(0)
+
+
 def test_refused_where_it_was_asked(tab: Tab, hosts: list[FleetHost], machine: dict[str, Any]) -> None:
     page = tab.open(f"/machines/{machine['id']}/power/?action=start")
     with tab.without_reload():
@@ -277,6 +290,7 @@ def test_autostart_is_a_switch(tab: Tab, hosts: list[FleetHost], machine: dict[s
         expect(switch).to_be_checked()
         with _domain(hosts[0], machine["name"]) as domain:
             assert domain.autostart()
+        expect(page.locator(".wv-now")).to_have_count(0)
         switch.click()
         expect(switch).not_to_be_checked()
         with _domain(hosts[0], machine["name"]) as domain:
