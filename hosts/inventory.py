@@ -29,11 +29,12 @@ FACTS = (
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How the connection to a host stands: its state, and why, in words."""
+    """How the connection to a host stands: its state, and why, in words. `offered`: the key line that it shows now, with an alarm."""
 
     state: str
     error: str = ""
     detail: str = ""
+    offered: str = ""
 
 
 ONLINE = Standing(State.ONLINE)
@@ -111,7 +112,7 @@ def stand(host_id: int, revision: int, standing: Standing, seen_at: datetime | N
     if row is None:
         return False
     if standing.state == State.ALARM:
-        return alarm.raise_alarm(row)
+        return alarm.raise_alarm(row, standing.offered)
     fields: dict[str, Any] = {"error": standing.error, "error_detail": standing.detail}
     if seen_at:
         fields["last_seen_at"] = seen_at

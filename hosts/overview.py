@@ -170,7 +170,7 @@ class Overview:
 
     @property
     def offers_try_it(self) -> bool:
-        return self.manages and self.host.is_online and not self.tally.total and self.host.driver == "qemu" and self.host.kind != Kind.TEST
+        return self.manages and self.host.is_online and not self.tally.total and self.host.kind != Kind.TEST
 
     @cached_property
     def trying(self) -> Job | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from accounts.models import User
 from accounts.roles import Role
 from hosts import access
-from hosts.models import Host, State
+from hosts.models import Host, Kind, State
 
 
 @dataclass(frozen=True)
@@ -20,5 +20,5 @@ class First:
 
     @classmethod
     def of(cls, user: User) -> First:
-        online = access.visible(user, Role.MANAGER).filter(state=State.ONLINE)
+        online = access.visible(user, Role.MANAGER).filter(state=State.ONLINE).exclude(kind=Kind.TEST)
         return cls(access.visible(user).count(), online.order_by("name").first(), access.may_administer(user))

@@ -11,7 +11,7 @@ from django.db.models import Count, F, QuerySet, Sum
 
 from accounts.models import User
 from hosts.guests import Brief, Tally
-from hosts.models import Host
+from hosts.models import Host, Kind
 from jobs import submit as jobs
 from jobs.models import Job
 from jobs.submit import Refused
@@ -54,6 +54,8 @@ class MachinesOnHosts:
         """Needs the role manager on the host (checked by hosts/access.py)."""
         if not host.is_online:
             raise Refused(f"{host.name} does not answer now.")
+        if host.kind == Kind.TEST:
+            raise Refused("libvirt's test driver is another one in each process: what a worker makes there, nobody else sees.")
         if Machine.objects.filter(host=host, gone_at=None).exists():
             raise Refused(f"{host.name} has machines already.")
         # The uuid is chosen here: whoever asks later what became of the job asks for this very machine.

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -26,6 +27,7 @@ from virt.events import Event
 from virt.guest import Address, Told
 from virt.machine import MachineSeen
 from virt.network import Lease
+from virt.uri import DEFAULT_PORTS
 from watcher.backoff import Backoff
 from watcher.errands import Errands
 from watcher.guests import Guests
@@ -147,6 +149,8 @@ class Follower:
         if self._stopping.is_set():
             return 0.0
         standing = host_inventory.standing_of(exc)
+        if standing.state == State.ALARM:
+            standing = replace(standing, offered=_offered_key(self.target))
         pause = self._backoff.failed(refused=standing.state != State.OFFLINE)
         self._stand(standing)
         logger.info("host=%s %s: %s %s(next attempt in %.1f s)", self.target.name, standing.state, exc, f"[{exc.detail}] " if exc.detail else "", pause)
@@ -365,6 +369,18 @@ class _Life:
 
     def __exit__(self, *exc: object) -> None:
         self._close()
+
+
+def _offered_key(target: Target) -> str:
+    """The key that the host shows instead of the pinned one, for a person to compare; "" when it does not say."""
+    from virt import probe  # its SSH library takes 20 MB: not for a fleet without an alarm
+
+    endpoint = target.endpoint
+    try:
+        return probe.fetch_host_key(endpoint.host, endpoint.port or DEFAULT_PORTS["ssh"], deadline=_OPEN_DEADLINE).line
+    except VirtError as exc:
+        logger.info("host=%s its new key could not be read: %s", target.name, exc)
+        return ""
 
 
 # ── what the writer does for us ──

@@ -162,7 +162,7 @@ def test_an_empty_fleet_offers_the_first_step(as_admin: Client) -> None:
     page = as_admin.get("/").content.decode().partition("<main")[2]
     assert "No host yet" in page
     assert 'href="/hosts/add/"' in page
-    host = inventory.host()
+    host = inventory.host(kind="local")
     page = as_admin.get("/").content.decode().partition("<main")[2].partition("</main>")[0]
     assert f'action="/hosts/{host.pk}/try-it/"' in page
     assert page.count("btn-primary") == 1

@@ -316,7 +316,7 @@ def test_nobody_without_rights_sees_anything(fleet: dict[str, Machine]) -> None:
 
 def test_an_empty_list_offers_the_next_step(admin: User, as_admin: Client) -> None:
     assert 'href="/hosts/add/"' in text_of(as_admin.get("/machines/")).partition("<main")[2]
-    host = inventory.host()
+    host = inventory.host(kind="local")
     assert f'action="/hosts/{host.pk}/try-it/"' in text_of(as_admin.get("/machines/"))
     Host.objects.update(state=HostState.OFFLINE)
     assert "try-it" not in text_of(as_admin.get("/machines/"))
