@@ -103,7 +103,7 @@ def test_many_at_once_each_with_its_result(tab: Tab, stack: Stack, hosts: list[F
         bar.get_by_role("button", name="Start").click()
         dialog = page.get_by_role("dialog")
         expect(dialog.get_by_role("heading", name="Start: 8 machines")).to_be_visible()
-        expect(dialog).to_contain_text("8 of 8 ended", timeout=15_000)
+        expect(dialog).to_contain_text("8 of 8 ended", timeout=30_000)
         expect(dialog.get_by_role("link", name="thost2-m021")).to_be_visible()
         dialog.get_by_role("link", name="Close").click()
         expect(dialog).to_have_count(0)

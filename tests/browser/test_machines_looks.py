@@ -68,7 +68,7 @@ def test_dialogs_menus_and_the_bulk_bar_are_clean_too(new_tab: Callable[..., Tab
     expect(page.get_by_role("toolbar")).to_be_visible()
     look_at("bulk bar")
     page.get_by_role("toolbar").get_by_role("button", name="Reboot").click()
-    expect(page.get_by_role("dialog")).to_contain_text("1 of 1 ended", timeout=15_000)
+    expect(page.get_by_role("dialog")).to_contain_text("1 of 1 ended", timeout=30_000)
     look_at("results")
     tab.open(_of(machine))
     page.get_by_role("button", name="More power actions").click()
