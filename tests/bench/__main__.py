@@ -94,7 +94,8 @@ class Bench:
         total = hosts * self.options.machines
         wait_until(f"all {total} machines are known", lambda: self._known_machines() >= total, seconds=120 + total / 20, every=0.5)
         if "sync" in self.options.only:
-            yield from sync.measure(self.stack, hosts - known, where=where)
+            added = {host.name for host in self.fleet.hosts[known:]}
+            yield from sync.measure(self.stack, self.options.machines, hosts=added, where=where)
 
     def _pages(self, where: str) -> Iterator[Figure]:
         yield from pages.measure(self.session, self._paths(), where=where)

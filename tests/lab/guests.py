@@ -61,6 +61,8 @@ class Recipe:
     disk: Path | None = None
     """A qcow2 file as the virtio disk vda."""
     network: str = "default"
+    agent: bool = True
+    """Whether there is a line to the guest agent: without it a guest is asked to shut down by its power button alone."""
 
 
 def domain_xml(recipe: Recipe) -> str:
@@ -99,12 +101,13 @@ def _devices(recipe: Recipe) -> etree._Element:
         _element("interface", _element("source", network=recipe.network), _element("model", type="virtio"), type="network"),
         _element("serial", _element("target", port="0"), type="pty"),
         _element("console", _element("target", type="serial", port="0"), type="pty"),
-        _element("channel", _element("target", type="virtio", name="org.qemu.guest_agent.0"), type="unix"),
         # No path: libvirt chooses one of its own, and the live definition tells it.
         _element("graphics", _element("listen", type="socket"), type="vnc"),
         _element("video", _element("model", type="vga")),
         _element("memballoon", _element("stats", period="5"), model="virtio"),
     )
+    if recipe.agent:
+        devices.append(_element("channel", _element("target", type="virtio", name="org.qemu.guest_agent.0"), type="unix"))
     if recipe.disk is not None:
         devices.insert(
             0,

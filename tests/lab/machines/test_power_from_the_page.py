@@ -69,10 +69,16 @@ def test_save_and_restore_keep_the_guest_running(tab: Tab, page: Page, guest: Gu
     guest.wait_for_agent(seconds=2)
 
 
-def test_force_off_asks_first(tab: Tab, page: Page, guest: Guest) -> None:
-    assert guest.state == "running"
+def test_force_where_the_gentle_way_fails(tab: Tab, stack: Stack, lab: Lab, tiny_guest: Image) -> None:
+    guest = lab["h1"].define(Recipe("deaf", image=tiny_guest, words="deaf", agent=False), start=True)
+    wait_until(f"{guest.name} is known", lambda: stack.machine(guest.name))
+    page = tab.open(f"/machines/{stack.machine(guest.name)['id']}/")
     with tab.without_reload():
-        _shown(page, "Running")
+        expect(_from_menu(page, "Force off")).to_contain_text("Shut it down first")
+        page.keyboard.press("Escape")
+        _primary(page, "Shut down").click()
+        expect(page.locator(".wv-now")).to_contain_text("Waiting for the guest")
+
         _from_menu(page, "Force off").click()
         dialog = page.get_by_role("dialog")
         expect(dialog).to_contain_text("unsaved work in the guest is lost")
