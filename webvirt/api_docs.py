@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
@@ -16,12 +17,9 @@ _METHODS = ("get", "post", "put", "patch", "delete")
 
 class Page(DocsBase):
     def render_page(self, request: HttpRequest, api: NinjaAPI, **kwargs: Any) -> HttpResponse:
-        schema = api.get_openapi_schema()
-        calls = list(_calls(schema))
-        groups = [{"title": tag, "calls": [call for call in calls if call.tag == tag]} for tag in dict.fromkeys(call.tag for call in calls)]
         schema_url = self.get_openapi_url(api, kwargs)
         frame_template = "base.html" if request.user.is_authenticated else "frame/plain.html"
-        return render(request, "webvirt/api_docs.html", {"groups": groups, "api": api, "schema_url": schema_url, "frame_template": frame_template})
+        return render(request, "webvirt/api_docs.html", {"groups": _groups(api), "api": api, "schema_url": schema_url, "frame_template": frame_template})
 
 
 @dataclass(frozen=True)
@@ -43,6 +41,13 @@ class Call:
     words: str
     fields: list[Field]
     answers: list[str]
+
+
+@cache
+def _groups(api: NinjaAPI) -> list[dict[str, Any]]:
+    """The same for as long as the process lives."""
+    calls = list(_calls(api.get_openapi_schema()))
+    return [{"title": tag, "calls": [call for call in calls if call.tag == tag]} for tag in dict.fromkeys(call.tag for call in calls)]
 
 
 def _calls(schema: dict[str, Any]) -> Iterator[Call]:

@@ -62,7 +62,8 @@ class Socket:
             headers.append((b"origin", origin.encode()))
         self.client = client
         self.first: dict[str, Any] = {}
-        self._wire: Any = ApplicationCommunicator(application, {"type": "websocket", "path": path, "query_string": b"", "headers": headers, "subprotocols": []})
+        scope = {"type": "websocket", "path": path, "query_string": b"", "headers": headers, "subprotocols": []}
+        self._wire: Any = ApplicationCommunicator(application, scope)  # type: ignore[no-untyped-call]
 
     async def connect(self) -> tuple[bool, int]:
         """Whether it was accepted, else the code of the refusal."""
