@@ -137,7 +137,13 @@ class Overview:
         why_not = actions.refusal(verb, self.machine)
         if not why_not and name == "force-off":
             why_not = self._why_not_force
-        return Choice(verb, why_not)
+        return Choice(verb, why_not or self._why_not_now(name))
+
+    def _why_not_now(self, name: str) -> str:
+        """One changing job at a time; force alone goes over a gentle one that waits for the guest."""
+        if self.job is None or (name in ("force-off", "reset") and self.job.kind in _GENTLE):
+            return ""
+        return _("%(title)s is under way.") % {"title": self.job.title}
 
     @cached_property
     def _why_not_force(self) -> str:

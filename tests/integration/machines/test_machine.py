@@ -203,6 +203,18 @@ def test_force_is_offered_once_the_gentle_way_was_tried(as_admin: Client, machin
     assert why_not() != ""
 
 
+def test_while_a_job_is_at_it_the_others_wait_but_force_goes_over_the_gentle_way(as_admin: Client, machine: Machine) -> None:
+    job = _job(machine, kind="machines.shutdown", state=JobState.RUNNING)
+    view = as_admin.get(f"/machines/{machine.pk}/").context["view"]
+    why_not = {choice.verb.name: choice.why_not for choice in [view.primary, *view.menu]}
+    assert why_not["shutdown"] == why_not["pause"] == "Shut down is under way."
+    assert why_not["force-off"] == why_not["reset"] == ""
+    assert why_not["start"] == "It is on already."
+    Job.objects.filter(pk=job.pk).update(kind="machines.save")
+    view = as_admin.get(f"/machines/{machine.pk}/").context["view"]
+    assert all(choice.why_not for choice in [view.primary, *view.menu])
+
+
 def test_reasons_stand_on_the_page(as_admin: Client, machine: Machine) -> None:
     page = text_of(as_admin.get(f"/machines/{machine.pk}/"))
     assert 'aria-disabled="true"' in page
