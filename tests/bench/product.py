@@ -22,11 +22,11 @@ def main() -> None:
     """``python -m tests.bench.product up …`` is ``manage.py up …``."""
     from tests.bench import product  # what the settings name, and this module run as __main__ is not
 
-    _make_up_counters()
     sys.argv[0] = "manage.py"
     from webvirt import launch
 
     launch.adopt(sys.argv)
+    _make_up_counters()
     product.count_every_request()
     from django.core.management import execute_from_command_line
 
@@ -66,14 +66,19 @@ def counted(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[Ht
 
 
 def _make_up_counters() -> None:
-    from virt import stats
+    """In the watcher's process alone, once it is forked: no other process may get libvirt loaded by us."""
+    from webvirt import stack
 
-    real = stats.sample
+    real_watcher = stack._watcher
 
-    def sample(connection: Any) -> list[stats.RawSample]:
-        return [_busy(seen) for seen in real(connection)]
+    def watcher() -> None:
+        from virt import stats
 
-    stats.sample = sample
+        real_sample = stats.sample
+        stats.sample = lambda connection: [_busy(seen) for seen in real_sample(connection)]
+        real_watcher()
+
+    stack._watcher = watcher
 
 
 def _busy(seen: Any) -> Any:
