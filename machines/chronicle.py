@@ -34,18 +34,32 @@ class Line:
     caused: bool = True
 
 
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A machine's state and libvirt's reason for it."""
+
+    state: str
+    reason: str = ""
+
+
+# Reasons for which libvirt pauses a machine for a moment, on the way to something else.
+_PASSING = frozenset({"saving", "migrating", "dumping", "snapshot"})
+
+
 # ── words ──
 
 
-def told(events: Sequence[Event], state_before: str) -> list[Line]:
+def told(events: Sequence[Event], before: Moment, after: Moment) -> list[Line]:
     """What libvirt's events tell, the same thing in a row once; those that only accompany another one are left out."""
     lines: list[Line] = []
-    state = state_before
+    state = before.state if before.reason not in _PASSING else State.RUNNING
     for event in _without_side_effects(events):
         key = (event.event, event.detail)
         kind, words, caused = _WORDS.get(key) or _WORDS.get((event.event, "")) or ("", "", False)
         if event.event == "resumed" and state not in (State.PAUSED, State.SUSPENDED):
             continue  # part of every start
+        if event.event == "paused" and after.reason in _PASSING:
+            continue  # part of saving it, of moving it …
         state = _STATE_AFTER.get(event.event, state)
         if kind:
             lines.append(Line(event.at, kind, words.format(detail=event.detail), caused))

@@ -17,7 +17,7 @@ from django.db import connection
 from django.db.models import OuterRef, Subquery
 
 from machines import chronicle
-from machines.chronicle import Line
+from machines.chronicle import Line, Moment
 from machines.models import ACTIVE_STATES, Definition, Machine, State
 from virt.errors import Invalid
 from virt.events import Event
@@ -59,6 +59,10 @@ class Known:
     os_name: str = ""
     guest_hostname: str = ""
     gone: bool = False
+
+    @property
+    def moment(self) -> Moment:
+        return Moment(self.state, self.reason)
 
     @property
     def active(self) -> bool:
@@ -149,7 +153,7 @@ def vanished(uuid: str, known: Known, events: Sequence[Event], at: datetime) -> 
     if known.gone:
         return None
     after = replace(known, gone=True, state=State.OFF, reason="", agent="", asks_agent=False, addresses=())
-    lines = (*chronicle.told(events, known.state), chronicle.vanished(_time_of("undefined", events, at), was_persistent=known.persistent))
+    lines = (*chronicle.told(events, known.moment, after.moment), chronicle.vanished(_time_of("undefined", events, at), was_persistent=known.persistent))
     return Change(uuid, after, _columns(known, after, events, at), lines)
 
 
@@ -249,10 +253,10 @@ def _version(known: Known | None, seen: MachineSeen, at: datetime) -> Version | 
 
 def _lines(known: Known | None, after: Known, events: Sequence[Event], at: datetime) -> tuple[Line, ...]:
     if known is None:
-        return (chronicle.first_sight(at, events, persistent=after.persistent), *chronicle.told(events, State.OFF))
+        return (chronicle.first_sight(at, events, persistent=after.persistent), *chronicle.told(events, Moment(State.OFF), after.moment))
     if known.gone:
-        return (chronicle.came_back(at), *chronicle.told(events, State.OFF))
-    lines = chronicle.told(events, known.state)
+        return (chronicle.came_back(at), *chronicle.told(events, Moment(State.OFF), after.moment))
+    lines = chronicle.told(events, known.moment, after.moment)
     if after.state != known.state and not chronicle.tells_state(events):
         lines.append(chronicle.found_in(at, after.state, after.reason))
     lines += _lines_of_definition(known, after, at)

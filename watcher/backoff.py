@@ -13,11 +13,11 @@ _PAUSES: tuple[Seconds, ...] = (0.2, 0.4, 0.6, 0.8, 1.0, 1.5, 2.0, 3.0, 5.0, 8.0
 # Where only a person can help, what they did on the host is noticed by asking now and then.
 _PAUSES_WHEN_REFUSED: tuple[Seconds, ...] = (30.0, 60.0, 120.0, 300.0)
 _JITTER = 0.25
-_WELL_AFTER: Seconds = 30.0
+_WELL_AFTER: Seconds = 5.0
 
 
 class Backoff:
-    """One host's; a connection that stood for half a minute begins anew."""
+    """One host's; a connection that stood for some seconds begins anew."""
 
     def __init__(self, clock: Callable[[], Seconds] = time.monotonic) -> None:
         self._clock = clock

@@ -164,7 +164,7 @@ class Follower:
         self._plan_guests()
         self._backoff.connected()
         self._stand(ONLINE)
-        logger.info("host=%s online: %d machines, seen in %.0f ms", self.target.name, len(self._known), (time.monotonic() - began) * 1000)
+        logger.info("host=%s online: %d machines, all seen after %.0f ms", self.target.name, len(self._known), (time.monotonic() - began) * 1000)
         life.errands.send("info", self._ask_info, most=1)
         life.rounds.soon("stores", time.monotonic())
         while not self._stopping.is_set():

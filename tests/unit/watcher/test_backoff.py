@@ -55,5 +55,5 @@ def test_only_a_connection_that_stood_begins_anew(no_jitter: None) -> None:
     clock.now += 1
     assert tries.failed() == 2.0  # it broke at once: go on slowing down
     tries.connected()
-    clock.now += 31
+    clock.now += 6
     assert tries.failed() == 0.2

@@ -160,6 +160,18 @@ def test_pausing_belongs_to_saving() -> None:
     assert change.fields["has_saved_image"] is True
 
 
+def test_libvirt_s_own_pauses_are_no_news_even_when_they_come_one_by_one() -> None:
+    running = _seen(State.RUNNING, inactive=_xml())
+    saving = _compare(_known(running), _seen(State.PAUSED, reason="saving", inactive=_xml()), _event("paused", "by-request"))
+    assert (saving.fields["state"], _words(saving)) == ("paused", [])
+    restored = _compare(_known(), _seen(State.PAUSED, reason="migrating", inactive=_xml()), _event("started", "restored"))
+    assert _words(restored) == ["Restored from its saved state"]
+    assert _words(_compare(restored.after, running, _event("resumed", "from-snapshot"))) == []
+    by_hand = _compare(_known(running), _seen(State.PAUSED, reason="by-request", inactive=_xml()), _event("paused", "by-request"))
+    assert _words(by_hand) == ["Paused"]
+    assert _words(_compare(by_hand.after, running, _event("resumed", "unpaused"))) == ["Resumed"]
+
+
 def test_a_crash_was_caused_by_nobody() -> None:
     change = _compare(_known(_seen(State.RUNNING)), _seen(State.OFF, reason="crashed"), _event("stopped", "crashed"))
     assert [(line.kind, line.caused) for line in change.lines] == [("crashed", False)]
