@@ -19,10 +19,11 @@ from django.urls import reverse
 from django.utils.translation import gettext_lazy as _lazy
 
 from accounts.models import User
-from hosts import access, endpoints, guests, levels, numbers, shown
+from hosts import access, endpoints, guests, levels, shown
 from hosts.guests import Tally
 from hosts.levels import Level
 from hosts.models import Host
+from live.glances import glance
 from live.metrics import Glance
 
 PAGE_SIZE = 100
@@ -225,7 +226,7 @@ class Page:
 def rows_of(hosts: Sequence[Host], user: User) -> list[Row]:
     """Two more round trips, however many hosts: their machines' tallies, their newest numbers."""
     ids = [host.pk for host in hosts]
-    tallies, glances = guests.ask().tallies(user, ids), numbers.glance(ids)
+    tallies, glances = guests.ask().tallies(user, ids), glance("host", ids)
     return [_row(host, tallies.get(host.pk, Tally()), glances.get(host.pk, _NOTHING)) for host in hosts]
 
 

@@ -15,7 +15,8 @@ from hosts.models import Host, Kind
 from jobs import submit as jobs
 from jobs.models import Job
 from jobs.submit import Refused
-from machines import access, rows
+from live.glances import glance
+from machines import access
 from machines.filters import Term
 from machines.listing import Query
 from machines.models import ACTIVE_STATES, Machine
@@ -44,7 +45,7 @@ class MachinesOnHosts:
         """By the last minute's average, each with its newest numbers."""
         on = access.visible(user).filter(host_id=host_id, state__in=ACTIVE_STATES)
         briefs = _briefs(on.order_by(F("cpu_percent").desc(nulls_last=True), "name")[:most])
-        newest = {pk: seen.newest for pk, seen in rows.glance([brief.pk for brief in briefs]).items()}
+        newest = {pk: seen.newest for pk, seen in glance("machine", [brief.pk for brief in briefs]).items()}
         return [_with(brief, newest.get(brief.pk)) for brief in briefs]
 
     def list_url(self, host: Host) -> str:

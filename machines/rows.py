@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
-import logging
 import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import redis
 from django.db.models import QuerySet
 from django.utils.html import format_html
 from django.utils.translation import gettext
@@ -20,15 +18,12 @@ from accounts.models import User
 from accounts.roles import Role
 from hosts.models import State as HostState
 from jobs.models import ACTIVE, Job
-from live import metrics
+from live.glances import glance
 from live.metrics import Glance
 from live.templatetags.wv import ago
 from machines.models import ACTIVE_STATES, Machine, State
 
-logger = logging.getLogger(__name__)
-
 _FRESH_SECONDS = 30.0
-_REDIS_PAUSE_SECONDS = 10.0
 _NOTHING = Glance(None, [])
 
 # What is said of a machine while a job changes it.
@@ -89,24 +84,8 @@ def rows_of(machines: QuerySet[Machine], user: User) -> list[Row]:
     """Three round trips, however many rows: the machines, their running jobs, their numbers."""
     found = [dict(zip(_FIELDS, values, strict=True)) for values in machines.values_list(*_FIELDS)]
     ids = [machine["pk"] for machine in found]
-    doing, numbers = _doing(ids), glance(ids)
+    doing, numbers = _doing(ids), glance("machine", ids)
     return [_row(machine, doing.get(machine["pk"], ""), numbers.get(machine["pk"], _NOTHING), user) for machine in found]
-
-
-def glance(ids: Sequence[int]) -> dict[int, Glance]:
-    """The newest numbers of machines; {} while Redis is away, which is asked again only after a pause."""
-    global _redis_away_until
-    if not ids or time.monotonic() < _redis_away_until:
-        return {}
-    try:
-        return metrics.glance("machine", ids)
-    except redis.RedisError as exc:
-        logger.warning("no recent numbers: %s", exc)
-        _redis_away_until = time.monotonic() + _REDIS_PAUSE_SECONDS
-        return {}
-
-
-_redis_away_until = 0.0
 
 
 def os_icon(os_id: str, os_name: str) -> str:

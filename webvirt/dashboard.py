@@ -24,11 +24,11 @@ from hosts.models import State as HostState
 from jobs import access as job_access
 from jobs.models import ACTIVE, Job
 from jobs.models import State as JobState
+from live.glances import glance
 from live.templatetags.wv import bytes_plain, count
 from machines import access as machine_access
 from machines.first import First
 from machines.models import ACTIVE_STATES, State
-from machines.rows import glance
 
 _TOP = 6
 _RECENT_JOBS = 7
@@ -283,7 +283,7 @@ class Dashboard:
     def _top(self, column: str) -> list[Top]:
         on: Any = machine_access.visible(self._user).filter(state=State.RUNNING, host__state=HostState.ONLINE, **{f"{column}__gt": 0})
         rows = list(on.order_by(F(column).desc(), "pk").values_list("pk", "name", "host__name", column)[:_TOP])
-        seen = glance([row[0] for row in rows]) if column == "cpu_percent" else {}
+        seen = glance("machine", [row[0] for row in rows]) if column == "cpu_percent" else {}
         return [Top(pk, name, host, value, seen[pk].points if pk in seen else []) for pk, name, host, value in rows]
 
 

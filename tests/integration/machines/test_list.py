@@ -358,6 +358,6 @@ def test_the_list_works_while_redis_is_away(as_admin: Client, fleet: dict[str, M
 
     away = client_library.Redis(unix_socket_path="/nonexistent/redis.sock")
     monkeypatch.setattr(metrics, "store", lambda: away)
-    monkeypatch.setattr("machines.rows._redis_away_until", 0.0)
+    monkeypatch.setattr("live.glances._away_until", 0.0)
     assert '91<span class="wv-u">%</span>' in text_of(as_admin.get("/machines/?q=web-01"))
     assert len(names_of(as_admin.get("/machines/"))) == 6

@@ -1,4 +1,4 @@
-"""Newest numbers of hosts for pages. Redis may be away: then a page shows the last minute's averages, at once."""
+"""Newest numbers for pages. Redis may be away: then a page shows the last minute's averages from the rows, at once."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _PAUSE_SECONDS = 10.0
 _away_until = 0.0
 
 
-def glance(ids: Sequence[int]) -> dict[int, Glance]:
-    """A glance at each of several hosts; {} while Redis is away, which is asked again only after a pause."""
+def glance(kind: str, ids: Sequence[int]) -> dict[int, Glance]:
+    """A glance at each of several subjects of a kind ("machine", "host"); {} while Redis is away, which is asked again only after a pause."""
     global _away_until
     if not ids or time.monotonic() < _away_until:
         return {}
     try:
-        return metrics.glance("host", ids)
+        return metrics.glance(kind, ids)
     except redis.RedisError as exc:
         logger.warning("no recent numbers: %s", exc)
         _away_until = time.monotonic() + _PAUSE_SECONDS
