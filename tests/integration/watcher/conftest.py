@@ -87,7 +87,7 @@ def watcher_process() -> Iterator[Callable[[], subprocess.Popen[bytes]]]:
             **os.environ,
             "DJANGO_SETTINGS_MODULE": "webvirt.settings",
             "WEBVIRT_DATA": str(settings.DATA_DIR),
-            "DATABASE_URL": f"sqlite:///{connection.settings_dict['NAME']}",
+            "DATABASE_URL": _url_of_test_database(),
         }
         started.append(subprocess.Popen(["setpriv", "--pdeathsig", "KILL", sys.executable, str(ROOT / "manage.py"), "watcher"], env=environment))
         return started[-1]
@@ -96,6 +96,11 @@ def watcher_process() -> Iterator[Callable[[], subprocess.Popen[bytes]]]:
     for process in started:
         process.kill()
         process.wait()
+
+
+def _url_of_test_database() -> str:
+    name = str(connection.settings_dict["NAME"])
+    return f"sqlite:///{name}" if connection.vendor == "sqlite" else f"{settings.DATABASE_URL.rpartition('/')[0]}/{name}"
 
 
 def add(daemon: FleetHost, **fields: Any) -> Host:
