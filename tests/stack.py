@@ -36,7 +36,7 @@ _REDIS_NAMES = ("valkey-server", "redis-server")
 # No libvirtd to reach and none to start, in a mount namespace of the stack's own.
 _HIDE_HYPERVISOR = """
 mkdir -p /run/libvirt && mount -t tmpfs none /run/libvirt
-for name in libvirtd virtqemud; do [ ! -e /usr/sbin/$name ] || mount --bind /bin/false /usr/sbin/$name; done
+for name in libvirtd virtqemud virtlogd; do [ ! -e /usr/sbin/$name ] || mount --bind /bin/false /usr/sbin/$name; done
 exec "$@"
 """
 

@@ -99,7 +99,6 @@ class Bench:
 
     def _pages(self, where: str) -> Iterator[Figure]:
         yield from pages.measure(self.session, self._paths(), where=where)
-        yield Figure("libvirt in the process that serves pages", where, float(pages.libvirt_is_loaded(self.stack)), "", 0.0)
 
     def _mute(self, where: str) -> Iterator[Figure]:
         """Some hosts fall silent: right then, and again when they are known to be away."""

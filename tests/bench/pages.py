@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 
 from tests.bench.figures import Figure, Spread
-from tests.bench.product import MILLISECONDS_HEADER, QUERIES_HEADER
-from tests.stack import Stack
+from tests.bench.product import HYPERVISORS_HEADER, MILLISECONDS_HEADER, QUERIES_HEADER
 from tests.websession import Reply, WebSession
 
 WARM_UP = 5
@@ -27,11 +25,6 @@ def measure(session: WebSession, paths: Mapping[str, str], *, where: str) -> Ite
         yield from _figures(name, where, replies)
 
 
-def libvirt_is_loaded(stack: Stack) -> bool:
-    """Whether the process that serves pages has libvirt's library in its memory: without it no request can call a hypervisor."""
-    return "libvirt.so" in Path(f"/proc/{stack.pid('web')}/maps").read_text()
-
-
 def _fetch(session: WebSession, path: str) -> Reply:
     reply = session.get(path, {"Accept-Encoding": "gzip"})
     if reply.status != 200:
@@ -48,4 +41,5 @@ def _figures(name: str, where: str, replies: list[Reply]) -> Iterator[Figure]:
     yield Figure(f"{name}: with transport p50", where, client.p50, "ms")
     yield Figure(f"{name}: with transport p95", where, client.p95, "ms")
     yield Figure(f"{name}: queries", where, max(int(reply.headers[QUERIES_HEADER]) for reply in replies), "")
+    yield Figure(f"{name}: libvirt connections", where, max(int(reply.headers[HYPERVISORS_HEADER]) for reply in replies), "", 0.0)
     yield Figure(f"{name}: compressed", where, max(len(reply.body) for reply in replies) / 1000, "kB", MACHINES_KB if promised else None)

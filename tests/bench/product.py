@@ -1,7 +1,8 @@
 """The product as the bench starts it: ``manage.py``, with two additions that only the bench has.
 
 1. libvirt's test driver tells nothing but states, so the counters of running machines are made up here, after the real call to the host.
-2. Every answer says in its headers how many queries it took and how long the server worked on it.
+2. Every answer says in its headers how many queries it took, how long the server worked on it, and how many connections to a hypervisor its process has
+   opened so far: without one no call can be made.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from django.http import HttpRequest, HttpResponse
 
 QUERIES_HEADER = "X-Bench-Queries"
 MILLISECONDS_HEADER = "X-Bench-Milliseconds"
+HYPERVISORS_HEADER = "X-Bench-Hypervisors"
 
 
 def main() -> None:
@@ -47,6 +49,8 @@ def counted(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[Ht
     """Middleware: the number of queries and the time from the first line of ours to the last, in headers."""
     from django.db import connection
 
+    opened = _count_connections()
+
     def answer(request: HttpRequest) -> HttpResponse:
         queries = 0
 
@@ -60,9 +64,30 @@ def counted(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[Ht
             response = get_response(request)
         response[MILLISECONDS_HEADER] = f"{(time.perf_counter() - started) * 1000:.2f}"
         response[QUERIES_HEADER] = str(queries)
+        response[HYPERVISORS_HEADER] = str(opened())
         return response
 
     return answer
+
+
+def _count_connections() -> Callable[[], int]:
+    """How often this process has opened libvirt, from now on."""
+    import libvirt
+
+    calls: list[str] = []
+
+    def counting(name: str) -> Callable[..., Any]:
+        real = getattr(libvirt, name)
+
+        def opening(*arguments: Any) -> Any:
+            calls.append(name)
+            return real(*arguments)
+
+        return opening
+
+    for name in ("open", "openAuth", "openReadOnly"):
+        setattr(libvirt, name, counting(name))
+    return lambda: len(calls)
 
 
 def _make_up_counters() -> None:
