@@ -30,7 +30,7 @@ from virt.network import Lease
 from virt.uri import DEFAULT_PORTS
 from watcher.backoff import Backoff
 from watcher.errands import Errands
-from watcher.guests import Guests
+from watcher.guests import Guests, Questions
 from watcher.link import Link
 from watcher.mailbox import Mailbox
 from watcher.rounds import Rounds
@@ -201,8 +201,10 @@ class Follower:
                 life.errands.send("leases", self._ask_leases, most=1)
         if self._guests.leases_due(now):
             life.errands.send("leases", self._ask_leases, most=1)
-        if due := self._guests.due(now):
-            life.errands.send("agents", partial(self._ask_agents, due), patience=_AGENT_PATIENCE)
+        for question in self._guests.due(now):
+            life.questions.put(question)
+        if life.questions.waiting:
+            life.errands.send("agents", partial(self._ask_agents, life.questions), patience=_AGENT_PATIENCE)
 
     # ── machines ──
 
@@ -291,15 +293,16 @@ class Follower:
         for uuid, known in self._known.items():
             self._guests.answers_agent(uuid, bool(known.asks_agent), now)
 
-    def _ask_agents(self, due: dict[str, bool], connection: Connection) -> None:
-        for uuid, about_itself in due.items():
+    def _ask_agents(self, questions: Questions, connection: Connection) -> None:
+        """Until nothing waits: a helper that is stuck with one agent leaves the rest to the next."""
+        while question := questions.take():
             try:
-                told: Told | None = guest.ask(connection, uuid, about_itself=about_itself)
+                told: Told | None = guest.ask(connection, question.uuid, about_itself=question.about_itself)
             except GuestSilent:
                 told = None
             except (NotFound, WrongState):
                 continue
-            self._mailbox.tell(partial(self._agent_said, uuid, told))
+            self._mailbox.tell(partial(self._agent_said, question.uuid, told))
 
     def _agent_said(self, uuid: str, told: Told | None) -> None:
         known = self._known.get(uuid)
@@ -360,6 +363,7 @@ class _Life:
         self.connection = link.connection
         self.mailbox = Mailbox()
         self.errands = Errands(link, helpers, target.name)
+        self.questions = Questions()
         self.rounds = Rounds(_PERIODS, target.pk, time.monotonic())
         self._close: Callable[[], None] = lambda: None
 

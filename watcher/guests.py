@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -11,6 +12,37 @@ _AFTER_START: tuple[Seconds, ...] = (1.0, 5.0, 10.0, 20.0)
 _EVERY: Seconds = 60.0
 _SILENT_EVERY: Seconds = 300.0
 _ABOUT_ITSELF_EVERY = 10  # times; its system and name hardly change
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """To a machine's agent; `silent`: it did not answer the last one, so it may hold up others."""
+
+    uuid: str
+    about_itself: bool
+    silent: bool
+
+
+class Questions:
+    """Those that wait for a helper: each machine once, silent ones behind the others."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._waiting: dict[str, Question] = {}
+
+    @property
+    def waiting(self) -> int:
+        return len(self._waiting)
+
+    def put(self, question: Question) -> None:
+        with self._lock:
+            self._waiting.setdefault(question.uuid, question)
+
+    def take(self) -> Question | None:
+        """The next one, None when nothing waits."""
+        with self._lock:
+            uuid = next((uuid for uuid, question in self._waiting.items() if not question.silent), next(iter(self._waiting), ""))
+            return self._waiting.pop(uuid, None)
 
 
 @dataclass
@@ -43,12 +75,13 @@ class Guests:
         elif uuid not in self._agents:
             self._agents[uuid] = _Asking(now)
 
-    def due(self, now: Seconds) -> dict[str, bool]:
-        """Machines whose agent is to be asked now, and whether also about itself."""
-        due = {}
+    def due(self, now: Seconds) -> list[Question]:
+        """What is to be asked now."""
+        due = []
         for uuid, asking in self._agents.items():
             if asking.at <= now:
-                due[uuid] = not asking.knows_itself or asking.step % _ABOUT_ITSELF_EVERY == 0
+                about_itself = not asking.knows_itself or asking.step % _ABOUT_ITSELF_EVERY == 0
+                due.append(Question(uuid, about_itself, asking.silent > 0))
                 asking.step += 1
                 asking.at = now + self._pause(asking)
         return due

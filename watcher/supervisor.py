@@ -34,6 +34,7 @@ Seconds = float
 _TICK: Seconds = 1.0
 _PULSE_EVERY: Seconds = 2.0
 _MOST_HELPERS = 1_000  # idle ones are used again: a healthy fleet needs a handful
+_JOBS_A_QUERY = 500
 _SYNCS_AT_ONCE = 6
 _PATIENCE_AT_END: Seconds = 1.0
 
@@ -195,12 +196,19 @@ class _EndedJobs:
         """(host id, machine id) of those that ended since the last call."""
         if self._newest is None:
             self._newest = Job.objects.aggregate(newest=Max("pk"))["newest"] or 0
-            self._running = set(Job.objects.filter(state__in=ACTIVE).values_list("pk", flat=True))
+            self._running = set(Job.objects.filter(state__in=ACTIVE, subject_type="machine").values_list("pk", flat=True))
             return []
+        running = sorted(self._running)
+        ended = self._ended(Q(pk__gt=self._newest))
+        for start in range(0, len(running), _JOBS_A_QUERY):
+            ended += self._ended(Q(pk__in=running[start : start + _JOBS_A_QUERY]))
+        return ended
+
+    def _ended(self, which: Q) -> list[tuple[int, int]]:
         ended = []
-        jobs = Job.objects.filter(Q(pk__gt=self._newest) | Q(pk__in=self._running), subject_type="machine")
+        jobs = Job.objects.filter(which, subject_type="machine")
         for pk, state, host_id, machine_id in jobs.order_by("pk").values_list("pk", "state", "host_id", "subject_id"):
-            self._newest = max(self._newest, pk)
+            self._newest = max(self._newest or 0, pk)
             if state in ACTIVE:
                 self._running.add(pk)
             else:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from watcher.guests import Guests
+from watcher.guests import Guests, Question, Questions
 
 
 def _asked(guests: Guests, until: int) -> list[tuple[int, bool]]:
     """(second, about itself) of each question to "u1", when every one is answered."""
     asked = []
     for now in range(until):
-        if "u1" in (due := guests.due(now)):
-            asked.append((now, due["u1"]))
-            guests.said("u1", answered=True, about_itself=due["u1"])
+        for question in guests.due(now):
+            asked.append((now, question.about_itself))
+            guests.said(question.uuid, answered=True, about_itself=question.about_itself)
     return asked
 
 
@@ -45,7 +45,7 @@ def test_an_agent_that_left_is_not_asked() -> None:
     guests = Guests()
     guests.answers_agent("u1", True, 0)
     guests.answers_agent("u1", False, 1)
-    assert guests.due(100) == {}
+    assert guests.due(100) == []
     assert guests.next_at() == float("inf")
 
 
@@ -53,3 +53,12 @@ def test_leases_are_looked_at_some_seconds_after_a_start() -> None:
     guests = Guests()
     guests.started("u1", 0)
     assert [now for now in range(60) if guests.leases_due(now)] == [1, 5, 10, 20]
+
+
+def test_one_that_did_not_answer_waits_behind_the_others_and_none_waits_twice() -> None:
+    questions = Questions()
+    for uuid, silent in (("mute", True), ("a", False), ("b", False), ("a", False)):
+        questions.put(Question(uuid, about_itself=False, silent=silent))
+    taken = [questions.take() for _ in range(4)]
+    assert [question.uuid if question else None for question in taken] == ["a", "b", "mute", None]
+    assert not questions.waiting
