@@ -90,6 +90,7 @@ class OwnPasswordForm(NewPasswordForm):
     old = forms.CharField(
         label=_lazy("Present password"), strip=False, max_length=_MOST_PASSWORD, widget=forms.PasswordInput(attrs={"autocomplete": "current-password"})
     )
+    password = _new_password(_lazy("New password"), help_text=_lazy("At least 10 characters, not a common one, not only digits."))
     field_order = ("old", "password", "again")
 
     def clean_old(self) -> str:

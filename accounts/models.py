@@ -122,3 +122,12 @@ class AuditEntry(models.Model):
 
     def delete(self, *args: Any, **kwargs: Any) -> Any:
         raise TypeError("The audit log is append-only.")
+
+    @property
+    def told(self) -> list[tuple[str, str]]:
+        """The detail in words: what is so by its name alone, what is not so left out."""
+        pairs = []
+        for name, value in self.detail.items():
+            if value is not False:
+                pairs.append((name, "" if value is True else ", ".join(map(str, value)) if isinstance(value, list) else str(value)))
+        return pairs

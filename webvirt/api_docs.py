@@ -19,7 +19,8 @@ class Page(DocsBase):
     def render_page(self, request: HttpRequest, api: NinjaAPI, **kwargs: Any) -> HttpResponse:
         schema_url = self.get_openapi_url(api, kwargs)
         frame_template = "base.html" if request.user.is_authenticated else "frame/plain.html"
-        return render(request, "webvirt/api_docs.html", {"groups": _groups(api), "api": api, "schema_url": schema_url, "frame_template": frame_template})
+        context = {"groups": _groups(api), "api": api, "schema_url": schema_url, "frame_template": frame_template, "base": request.build_absolute_uri("/")[:-1]}
+        return render(request, "webvirt/api_docs.html", context)
 
 
 @dataclass(frozen=True)

@@ -224,6 +224,24 @@ def duration(seconds: float | None) -> str:
     return " ".join(parts)
 
 
+@register.filter
+def moment(at: dt.datetime | None) -> SafeString:
+    """The exact time, for logs: 2026-11-23 02:36:34, which the browser tells in the person's own zone."""
+    return _exact(at, "%Y-%m-%d %H:%M:%S", "moment")
+
+
+@register.filter
+def clock(at: dt.datetime | None) -> SafeString:
+    """The same without the day."""
+    return _exact(at, "%H:%M:%S", "clock")
+
+
+def _exact(at: dt.datetime | None, shape: str, kind: str) -> SafeString:
+    if at is None:
+        return NOTHING
+    return mark_safe(f'<wv-time at="{_iso(at)}" as="{kind}">{at.astimezone(dt.UTC).strftime(shape)}</wv-time>')
+
+
 def _coarse(seconds: float) -> str:
     """One part: 41 d."""
     whole = max(0, int(seconds))
