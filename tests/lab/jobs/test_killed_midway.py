@@ -50,7 +50,7 @@ def test_worker_killed_midway(stack: Stack, lab: Lab, tab: Tab) -> None:
     stack.kill("quick")
     page = tab.open(f"/jobs/{job}/")
     assert stack.wait_job(job, seconds=SETTLED_SECONDS)["state"] == "done"
-    expect(page.get_by_text("The worker died")).to_be_visible()
+    expect(page.get_by_text("Its worker died")).to_be_visible()
     _started_once(stack, guest)
 
 
