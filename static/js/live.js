@@ -30,6 +30,9 @@ export function subscribe(topics, listener) {
   };
 }
 
+/** True once subscribed: what joins the page from now on was rendered a moment before it could hear. */
+export function isLinked() { return caughtUp; }
+
 function wish() {
   if (!socket && !over && listeners.size && !retry) connect();
   clearTimeout(sending);

@@ -3,12 +3,13 @@
 // Keeps its content true: on a fact about one of its topics it fetches `src` (this page, if absent) with the header
 // `WV-Fragment: <id>` and morphs the answer in, which holds the element itself, by the same include. One request in
 // flight; what changed meanwhile is fetched right after it. A hidden tab waits until it is looked at. `every` (ms): averages
-// and orders by them change without a fact, so it looks at least so often.
+// and orders by them change without a fact, so it looks at least so often. One that joins a page that lives already looks once:
+// what changed between its rendering and now it could not hear.
 //
 // Inside it, without a page load and with the address bar following: <a href data-nav>, <form method="get" data-nav>
 // (sent while typing). Events: wv:refreshed after each morph. Gone (404) or forbidden (403): class is-gone.
 import { Refused, fragment } from "./fragment.js";
-import { subscribe } from "./live.js";
+import { isLinked, subscribe } from "./live.js";
 import { morph, parse } from "./morph.js";
 
 export class WvLive extends HTMLElement {

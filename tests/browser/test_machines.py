@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.browser.kit import Tab
 from tests.lab.fleet import Fleet, FleetHost
@@ -117,6 +118,21 @@ def test_many_at_once_each_with_its_result(tab: Tab, stack: Stack, hosts: list[F
         with _domain(hosts[1], f"thost2-m{number:03d}") as domain:
             if domain.isActive():
                 domain.destroy()
+
+
+def test_results_that_come_late_are_true_all_the_same(tab: Tab, hosts: list[FleetHost]) -> None:
+    """The jobs have ended before their list is in the page: nothing will tell it so any more."""
+    page = tab.open("/machines/?q=thost1-m000")
+
+    def late(route: Route) -> None:
+        answer = route.fetch()
+        time.sleep(2)
+        route.fulfill(response=answer)
+
+    page.route("**/machines/power/", late)
+    page.locator("tbody .c-sel input").first.check()
+    page.get_by_role("toolbar").get_by_role("button", name="Reboot").click()
+    expect(page.get_by_role("dialog")).to_contain_text("1 of 1 ended")
 
 
 def test_all_of_a_filter_is_asked_back(tab: Tab, hosts: list[FleetHost]) -> None:
