@@ -19,6 +19,7 @@ export class WvLive extends HTMLElement {
   connectedCallback() {
     this.#subscribe();
     this.#wind();
+    if (isLinked() && this.topics.length) this.refresh();
     for (const [kind, where] of this.#listening()) where.addEventListener(kind, this);
   }
 
