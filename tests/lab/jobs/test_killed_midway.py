@@ -59,7 +59,7 @@ def test_workers_killed_midway(stack: Stack, lab: Lab, tab: Tab) -> None:
 
     page = tab.open(f"/jobs/{job_begun}/")
     assert stack.wait_job(job_begun, seconds=SETTLED_SECONDS)["state"] == "done"
-    expect(page.get_by_text("Its worker died")).to_be_visible()
+    expect(page.get_by_text("Its worker died. The host shows it done.")).to_be_visible()
     _started_once(stack, begun)
 
     # Either libvirtd found the call in its socket when it woke, or not: what the job says must be what is.
