@@ -108,6 +108,8 @@ def test_broken_step_is_shown_and_then_the_host_is_removed(tab: Tab, stack: Stac
     assert stack.host("nowhere")["state"] == "new"
     page.get_by_role("button", name="More for nowhere").click()
     page.get_by_role("menuitem", name="Remove…").click()
+    # The open tree may just be asking for the machines of the host that goes.
+    tab.tolerate(r"404 .*/hosts/\d+/tree/")
     dialog = page.get_by_role("dialog")
     expect(dialog).to_contain_text("On the host nothing changes")
     dialog.get_by_role("textbox").fill("nowhere")
