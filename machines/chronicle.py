@@ -14,7 +14,7 @@ from django.db.models import Q
 
 from jobs.models import Job
 from machines.models import Event as Entry
-from machines.models import State
+from machines.models import Machine, State
 from virt.events import Event
 
 OUTSIDE = "outside WebVirt"
@@ -198,14 +198,27 @@ def _entry(machine_id: int, line: Line, jobs: Sequence[Job]) -> Entry:
 
 
 def _jobs_around(lines: Collection[tuple[int, Line]]) -> dict[int, list[Job]]:
-    """Jobs that were at those machines at the time, the newest first; one query."""
+    """Jobs that were at those machines at the time, the newest first; one query, two while somebody tries a first machine."""
     earliest = min(line.at for _, line in lines)
     still = Q(finished_at=None) | Q(finished_at__gte=earliest - _AFTERWARDS)
-    found = Job.objects.filter(still, subject_type="machine", subject_id__in={machine_id for machine_id, _ in lines}, changing=True)
+    theirs = Q(subject_type="machine", subject_id__in={machine_id for machine_id, _ in lines})
+    found = list(Job.objects.filter(still, theirs | Q(kind=_TRY_IT), changing=True).only(*_OF_A_JOB).order_by("-id"))
+    made = _made_by([job for job in found if job.kind == _TRY_IT])
     by_machine: dict[int, list[Job]] = {}
-    for job in found.only("pk", "kind", "subject_id", "asked_by_name", "started_at", "finished_at").order_by("-id"):
-        by_machine.setdefault(job.subject_id, []).append(job)
+    for job in found:
+        machine_id = made.get(job.pk) if job.kind == _TRY_IT else job.subject_id
+        if machine_id is not None:
+            by_machine.setdefault(machine_id, []).append(job)
     return by_machine
+
+
+def _made_by(jobs: Sequence[Job]) -> dict[int, int]:
+    """Job → machine: a job that makes a machine is about the host, and its parameters say which machine it will be."""
+    if not jobs:
+        return {}
+    machines = Machine.objects.filter(host_id__in={job.host_id for job in jobs}, uuid__in={job.params["uuid"] for job in jobs})
+    ids = {(host_id, uuid): pk for pk, host_id, uuid in machines.values_list("pk", "host_id", "uuid")}
+    return {job.pk: ids[job.host_id, job.params["uuid"]] for job in jobs if (job.host_id, job.params["uuid"]) in ids}
 
 
 def _caused(job: Job, line: Line) -> bool:
@@ -216,6 +229,9 @@ def _caused(job: Job, line: Line) -> bool:
     effects = _EFFECTS.get(job.kind)
     return effects is None or line.kind in effects
 
+
+_TRY_IT = "machines.try_it"
+_OF_A_JOB = ("pk", "kind", "subject_id", "host_id", "params", "asked_by_name", "started_at", "finished_at")
 
 # What a job can do to a machine: somebody else may shut it down while our autostart job runs. Kinds not named: anything.
 _EFFECTS = {
@@ -230,4 +246,5 @@ _EFFECTS = {
     "machines.save": {"paused", "saved", "resumed"},
     "machines.nmi": {"crashed", "rebooted"},
     "machines.set_autostart": {"autostart"},
+    _TRY_IT: {"defined", "started", "gone"},
 }

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from hosts.connections import connection_to
 from hosts.models import Host
-from jobs.registry import Fate, Result, operation
+from jobs.registry import Fate, Operation, Result, operation
 from jobs.work import Cancelled, Wait, Work
 from machines.models import Machine
 from virt import machine as virt_machine
@@ -44,17 +44,31 @@ def _unknowable(work: Work) -> Fate:
     return Fate.UNKNOWN
 
 
-@operation(settle=_settled_when(State.RUNNING))
-def start(work: Work) -> Result:
-    connection, uuid = _reach(work)
-    work.phase("Starting")
-    virt_machine.start(connection, uuid)
-    return None
-
-
 def _shutdown_settled(work: Work) -> Fate:
     connection, uuid = _reach(work)
     return Fate.DONE if _is_off(connection, uuid) else Fate.NOT_DONE
+
+
+def _plain(words: str, verb: Callable[[Connection, str], None], settle: Callable[[Work], Fate]) -> Operation:
+    """One call to libvirt, and nothing to wait for."""
+
+    def run(work: Work) -> Result:
+        connection, uuid = _reach(work)
+        work.phase(words)
+        verb(connection, uuid)
+        return None
+
+    return Operation(run=run, settle=settle)
+
+
+start = _plain("Starting", virt_machine.start, _settled_when(State.RUNNING))
+reboot = _plain("Asking the guest to reboot", virt_machine.reboot, _unknowable)
+reset = _plain("Resetting", virt_machine.reset, _unknowable)
+force_off = _plain("Forcing off", virt_machine.force_off, _shutdown_settled)
+pause = _plain("Pausing", virt_machine.pause, _settled_when(State.PAUSED))
+resume = _plain("Resuming", virt_machine.resume, _settled_when(State.RUNNING))
+restore = _plain("Restoring the saved state", virt_machine.restore, _settled_when(State.RUNNING, State.PAUSED))
+nmi = _plain("Sending an NMI", virt_machine.nmi, _unknowable)
 
 
 @operation(settle=_shutdown_settled)
@@ -69,46 +83,6 @@ def shutdown(work: Work) -> Result:
     if work.expired:
         raise GuestSilent("The guest was asked to shut down and did not within three minutes. Force off is the harder way.")
     raise Wait("Waiting for the guest to shut down", SHUTDOWN_PATIENCE)
-
-
-@operation(settle=_unknowable)
-def reboot(work: Work) -> Result:
-    connection, uuid = _reach(work)
-    work.phase("Asking the guest to reboot")
-    virt_machine.reboot(connection, uuid)
-    return None
-
-
-@operation(settle=_unknowable)
-def reset(work: Work) -> Result:
-    connection, uuid = _reach(work)
-    work.phase("Resetting")
-    virt_machine.reset(connection, uuid)
-    return None
-
-
-@operation(settle=_shutdown_settled)
-def force_off(work: Work) -> Result:
-    connection, uuid = _reach(work)
-    work.phase("Forcing off")
-    virt_machine.force_off(connection, uuid)
-    return None
-
-
-@operation(settle=_settled_when(State.PAUSED))
-def pause(work: Work) -> Result:
-    connection, uuid = _reach(work)
-    work.phase("Pausing")
-    virt_machine.pause(connection, uuid)
-    return None
-
-
-@operation(settle=_settled_when(State.RUNNING))
-def resume(work: Work) -> Result:
-    connection, uuid = _reach(work)
-    work.phase("Resuming")
-    virt_machine.resume(connection, uuid)
-    return None
 
 
 def _save_settled(work: Work) -> Fate:
@@ -152,22 +126,6 @@ def _follow_save(work: Work, connection: Connection, uuid: str) -> Result:
     raise OperationFailed("The host shows no saved state: saving did not end well.")
 
 
-@operation(settle=_settled_when(State.RUNNING, State.PAUSED))
-def restore(work: Work) -> Result:
-    connection, uuid = _reach(work)
-    work.phase("Restoring the saved state")
-    virt_machine.restore(connection, uuid)
-    return None
-
-
-@operation(settle=_unknowable)
-def nmi(work: Work) -> Result:
-    connection, uuid = _reach(work)
-    work.phase("Sending an NMI")
-    virt_machine.nmi(connection, uuid)
-    return None
-
-
 def _autostart_settled(work: Work) -> Fate:
     connection, uuid = _reach(work)
     seen = virt_machine.read(connection, uuid)
@@ -201,23 +159,23 @@ def _try_it_settled(work: Work) -> Fate:
 
 @operation(settle=_try_it_settled)
 def try_it(work: Work) -> Result:
-    """Define and start the tiny machine of firmware alone; what could not be started is not left behind."""
-    host = Host.objects.get(pk=work.subject_id)
+    """Define and start the tiny machine of firmware alone; what could not be started is not left behind.
+
+    A KVM that is there but closed shows only when QEMU ends at once: then, and only then, it is emulated.
+    """
+    host = Host.objects.filter(pk=work.subject_id).first()
+    if host is None:
+        raise NotFound("The host is not known here any more.")
     connection = connection_to(host)
-    virt_types: tuple[VirtType, ...] = ("test",) if host.driver == "test" else ("kvm", "qemu") if host.kvm else ("qemu",)
-    for virt_type in virt_types:
+    if host.kvm and host.driver != "test":
         try:
-            _make_first(work, connection, virt_type)
-        except VirtError as exc:
-            if virt_type != "kvm":
-                raise
-            work.log(f"KVM can't be used on {host.name}, so it is emulated, which is slow. {exc}")
-        else:
-            return {"uuid": work.params["uuid"], "virt_type": virt_type}
-    return None
+            return _make_first(work, connection, "kvm")
+        except OperationFailed as exc:
+            work.log(f"With KVM it does not start on {host.name}, so it is emulated, which is slow. {exc}")
+    return _make_first(work, connection, "test" if host.driver == "test" else "qemu")
 
 
-def _make_first(work: Work, connection: Connection, virt_type: VirtType) -> None:
+def _make_first(work: Work, connection: Connection, virt_type: VirtType) -> Result:
     uuid = str(work.params["uuid"])
     # A libvirt that has just been started looks at each QEMU first.
     work.phase(f"Defining {FIRST_NAME} ({virt_type}); the first one on a host can take a minute")
@@ -225,6 +183,9 @@ def _make_first(work: Work, connection: Connection, virt_type: VirtType) -> None
     work.phase("Starting it")
     try:
         virt_machine.start(connection, uuid)
+    except HostUnreachable:  # nobody knows whether it runs: the host is asked later
+        raise
     except VirtError:
         virt_machine.undefine(connection, uuid)
         raise
+    return {"uuid": uuid, "virt_type": virt_type}

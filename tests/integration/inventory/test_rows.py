@@ -120,6 +120,22 @@ def test_a_job_that_ended_a_moment_ago_counts_too(host: Host, job: Callable[...,
     assert _last(machine)[1:] == ("sonja", start.pk)
 
 
+def test_a_first_machine_is_by_who_tried_it(host: Host) -> None:
+    """That job is about the host: only its parameters name the machine."""
+    tried = _seen()
+    asked = {"kind": "machines.try_it", "state": "running", "subject_type": "host", "subject_id": host.pk, "host_id": host.pk}
+    when = timezone.now() - timedelta(seconds=1)
+    job = Job.objects.create(**asked, params={"uuid": tried.uuid}, started_at=when, asked_by_name="sonja")
+    _happens(host, tried, _event(tried, "defined", "added"))
+    running, other = _seen(1, State.RUNNING), _seen(2)
+    machine = _happens(host, running, _event(running, "started", "booted"))
+    assert [(event.words, event.actor, event.job_id) for event in machine.events.order_by("id")] == [
+        ("Defined", "sonja", job.pk),
+        ("Started", "sonja", job.pk),
+    ]
+    assert _last(_happens(host, other, _event(other, "defined", "added"))) == ("Defined", "outside WebVirt", None)
+
+
 @pytest.mark.parametrize(
     "fields",
     [

@@ -20,7 +20,7 @@ from machines.on_hosts import MachinesOnHosts
 from machines.operations import FIRST_NAME
 from tests.inventory import person
 from tests.lab.lab import Lab
-from virt.errors import Conflict
+from virt.errors import Conflict, HostUnreachable
 
 ANSWERS = MachinesOnHosts()
 
@@ -69,6 +69,45 @@ def test_what_does_not_start_is_not_left_behind(host: HostRow, lab: Lab, monkeyp
     with pytest.raises(Exception, match="nonexistent"):
         find("machines.try_it")(asked(host))
     assert lab["h1"].virsh("list", "--all", "--name") == ""
+
+
+def test_kvm_that_is_there_but_closed_is_emulated(host: HostRow, lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With KVM QEMU ends at once; here by a disk that is not there."""
+    from virt.xml.build import first
+
+    usual = first.build_xml
+    disk = "<disk type='file'><source file='/nonexistent'/><target dev='vda'/></disk></devices>"
+    broken = {"kvm": disk, "qemu": "</devices>"}
+    monkeypatch.setattr(first, "build_xml", lambda **asked: usual(**asked | {"virt_type": "qemu"}).replace("</devices>", broken[asked["virt_type"]]))
+    HostRow.objects.update(kvm=True)
+    work = asked(HostRow.objects.get())
+    assert find("machines.try_it")(work) == {"uuid": work.params["uuid"], "virt_type": "qemu"}
+    assert lab["h1"].virsh("domstate", FIRST_NAME) == "running"
+    assert any("emulated" in line.text for line in work.job.lines.all())
+
+
+def test_a_taken_name_says_nothing_of_kvm(host: HostRow, lab: Lab) -> None:
+    find("machines.try_it")(asked(host))
+    Job.objects.all().delete()
+    HostRow.objects.update(kvm=True)
+    work = asked(HostRow.objects.get())
+    with pytest.raises(Conflict):
+        find("machines.try_it")(work)
+    assert not any("KVM" in line.text for line in work.job.lines.all())
+
+
+def test_a_host_lost_while_it_starts_is_not_asked_to_start_another(host: HostRow, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[str] = []
+
+    def lose(connection: object, uuid: str) -> None:
+        calls.append(uuid)
+        raise HostUnreachable("The host is gone.")
+
+    monkeypatch.setattr("machines.operations.virt_machine.start", lose)
+    HostRow.objects.update(kvm=True)
+    with pytest.raises(HostUnreachable):
+        find("machines.try_it")(asked(HostRow.objects.get()))
+    assert len(calls) == 1
 
 
 def test_asked_only_where_it_makes_sense(host: HostRow) -> None:
