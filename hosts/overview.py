@@ -10,12 +10,13 @@ from typing import Any
 
 from accounts.models import User
 from accounts.roles import Role
-from hosts import access, duplicates, endpoints, guests, keys, levels, shown
+from hosts import access, duplicates, endpoints, guests, keys, levels, shown, tabs
 from hosts.levels import Level
 from hosts.models import Host, Kind, State
 from hosts.steps import Progress
 from jobs import access as job_access
 from jobs.models import ACTIVE, Job
+from live.tabs import Shown
 
 _LINES = 8
 _BUSIEST = 8
@@ -73,6 +74,18 @@ class Overview:
     @cached_property
     def manages(self) -> bool:
         return access.may(self._user, self.host, Role.MANAGER)
+
+    @cached_property
+    def tabs(self) -> list[Shown]:
+        return tabs.PARTS.tabs(self.host, self._role)
+
+    @cached_property
+    def deeds(self) -> list[Shown]:
+        return tabs.PARTS.deeds(self.host, self._role)
+
+    @property
+    def _role(self) -> int:
+        return self._user.rights.on_host(self.host.pk)
 
     # ── state ──
 

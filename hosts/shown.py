@@ -30,6 +30,11 @@ def word(host: Host) -> str:
     return str(State(host.state).label)
 
 
+def needs_somebody(host: Host) -> bool:
+    """Whether a person has to do something about its connection."""
+    return health(host) == "warn" or host.state == State.ALARM
+
+
 def seen(host: Host) -> str:
     """The hour of the last sight of one that does not answer, for the tree; "" for the others."""
     if host.state != State.OFFLINE or host.last_seen_at is None:

@@ -19,6 +19,7 @@ class Kind:
     quick: expected to end within seconds (hard limit two minutes); others go to the queue for long work.
     changing: at most one at a time for a subject.
     cancellable: stops when asked while it runs; every job can be cancelled while it is queued or waits.
+    stirs: the watcher's studies of the host (watcher/studies.py) that look again once such a job has ended.
     steps: what its page tells step by step, by the job's id: objects with state (ok, failed, asks, runs, waits, skipped),
         title, words, fix and detail.
     """
@@ -29,6 +30,7 @@ class Kind:
     quick: bool = True
     changing: bool = True
     cancellable: bool = False
+    stirs: tuple[str, ...] = ()
     steps: Callable[[int], list[Any]] | None = None
 
     @property

@@ -10,7 +10,7 @@ from django.db.models import Q
 from django.urls import reverse
 from django.utils import timezone
 
-from jobs import kinds
+from jobs import kinds, subjects
 
 
 class State(models.TextChoices):
@@ -40,7 +40,7 @@ class Job(models.Model):
     """
 
     kind = models.CharField(max_length=64)
-    subject_type = models.CharField(max_length=16)  # "machine" or "host"
+    subject_type = models.CharField(max_length=16)  # one of jobs/subjects.py: "machine", "host", …
     subject_id = models.BigIntegerField()
     subject_name = models.CharField(max_length=255)
     host_id = models.BigIntegerField(default=0, db_index=True)
@@ -117,7 +117,11 @@ class Job(models.Model):
 
     @property
     def subject_url(self) -> str:
-        return reverse(f"{self.subject_type}s:{self.subject_type}", args=[self.subject_id])
+        return subjects.url(self.subject_type, self.subject_id)
+
+    @property
+    def subject_icon(self) -> str:
+        return subjects.icon(self.subject_type)
 
     @property
     def topics(self) -> list[str]:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
 
 
 class MachinesConfig(AppConfig):
@@ -8,15 +9,21 @@ class MachinesConfig(AppConfig):
 
     def ready(self) -> None:
         from accounts import objects
-        from accounts.roles import Scope
+        from accounts.roles import Role, Scope
         from hosts import guests
-        from jobs import kinds
+        from jobs import kinds, subjects
         from live import audience
-        from machines import access, grantable, power
+        from live.tabs import Tab
+        from machines import access, grantable, power, tabs
         from machines.on_hosts import MachinesOnHosts
 
         audience.register("machine", access.visible_ids)
+        tabs.PARTS.add(
+            Tab("overview", _("Overview"), "machines:machine", 10, Role.VIEWER),
+            Tab("history", _("History"), "machines:history", 90, Role.VIEWER),
+        )
         objects.register(Scope.MACHINE, grantable.finder())
+        subjects.register("machine", subjects.Look("machines:machine", "device-desktop"))
         guests.register(MachinesOnHosts())
         for verb in power.VERBS.values():
             kinds.declare(kinds.Kind(verb.kind, verb.title, verb.icon, quick=verb.name not in ("save", "restore"), cancellable=verb.name == "save"))

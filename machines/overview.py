@@ -17,7 +17,8 @@ from accounts.roles import Role
 from jobs import access as job_access
 from jobs.models import ACTIVE, Job
 from jobs.models import State as JobState
-from machines import access, actions, history
+from live.tabs import Shown
+from machines import access, actions, history, tabs
 from machines.models import Machine, State
 from machines.power import VERBS, Verb
 from machines.rows import os_icon, os_words, shown_state
@@ -92,6 +93,19 @@ class Overview:
     @cached_property
     def acts(self) -> bool:
         return self._may(Role.OPERATOR) and not self.machine.gone_at
+
+    @cached_property
+    def tabs(self) -> list[Shown]:
+        return tabs.PARTS.tabs(self.machine, self._role)
+
+    @cached_property
+    def deeds(self) -> list[Shown]:
+        """What else can be done with it; nothing with one that is gone."""
+        return [] if self.machine.gone_at else tabs.PARTS.deeds(self.machine, self._role)
+
+    @property
+    def _role(self) -> int:
+        return self._user.rights.on_machine(self.machine.pk, self.machine.host_id)
 
     # ── state ──
 

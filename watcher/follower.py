@@ -28,6 +28,7 @@ from virt.guest import Address, Told
 from virt.machine import MachineSeen
 from virt.network import Lease
 from virt.uri import DEFAULT_PORTS
+from watcher import studies
 from watcher.backoff import Backoff
 from watcher.errands import Errands
 from watcher.guests import Guests, Questions
@@ -35,6 +36,7 @@ from watcher.link import Link
 from watcher.mailbox import Mailbox
 from watcher.rounds import Rounds
 from watcher.sampler import Minute, Sampler
+from watcher.studies import Study, stirred_by
 from watcher.target import Target
 from watcher.writer import Roster, Stopped, Writer
 
@@ -59,6 +61,7 @@ _CLOSED = {
     "closed by the host": "The host closed the connection: libvirt was stopped, or restarts.",
     "keepalive": "The host answers no more.",
 }
+_STUDY_AFTER: Seconds = 0.3  # what comes together is read once
 _LONGEST_WAIT_FOR_TURN: Seconds = 8.0
 _AGENT_PATIENCE: Seconds = 12.0  # libvirt waits five seconds for an agent that hangs
 
@@ -99,6 +102,10 @@ class Follower:
     def adopt(self, target: Target) -> None:
         """Another name or other notes: the connection stays."""
         self.target = target
+
+    def wish(self, names: Iterable[str]) -> None:
+        """Have studies read again soon."""
+        self._mailbox.wish(names)
 
     def look(self, machine_id: int) -> None:
         """Look at a machine for which there may have been no event."""
@@ -167,6 +174,8 @@ class Follower:
         logger.info("host=%s online: %d machines, all seen after %.0f ms", self.target.name, len(self._known), (time.monotonic() - began) * 1000)
         life.errands.send("info", self._ask_info, most=1)
         life.rounds.soon("stores", time.monotonic())
+        for name in life.studies:
+            life.rounds.soon(name, time.monotonic())
         while not self._stopping.is_set():
             self._step(life)
 
@@ -183,8 +192,7 @@ class Follower:
             self._look(life, uuid, hints)
         for news in batch.news:
             news()
-        if batch.stores_changed:
-            life.rounds.soon("stores", time.monotonic())
+        self._plan_studies(life, batch.stirred, batch.wishes)
         self._go_rounds(life)
 
     def _go_rounds(self, life: _Life) -> None:
@@ -195,10 +203,13 @@ class Follower:
             elif name == "glance":
                 self._glance(life)
             elif name == "repair":
+                life.studied.clear()  # read next, they are compared with their rows again
                 self._sync(life.connection)
             elif name == "stores":
                 life.errands.send("stores", self._ask_stores, most=1)
                 life.errands.send("leases", self._ask_leases, most=1)
+            elif not life.errands.send(name, partial(self._read_study, life, life.studies[name]), most=1):
+                life.rounds.within(name, _STUDY_AFTER, now)  # it is being read: what stirred it may have come too late for that
         if self._guests.leases_due(now):
             life.errands.send("leases", self._ask_leases, most=1)
         for question in self._guests.due(now):
@@ -324,6 +335,24 @@ class Follower:
                 changes.append(inventory.leased(uuid, known, [address for mac in known.macs for address in by_mac.get(mac, ())]))
         self._submit(changes)
 
+    # ── studies: read by helpers, kept by the writer ──
+
+    def _plan_studies(self, life: _Life, stirred: set[str], wishes: set[str]) -> None:
+        now = time.monotonic()
+        if not stirred.isdisjoint(("pool", "network")):
+            life.rounds.soon("stores", now)
+        for name in (stirred_by(stirred) | wishes) & life.studies.keys():
+            life.rounds.within(name, _STUDY_AFTER, now)
+
+    def _read_study(self, life: _Life, study: Study, connection: Connection) -> None:
+        seen = study.read(connection)
+        self._mailbox.tell(partial(self._studied, life, study, seen))
+
+    def _studied(self, life: _Life, study: Study, seen: Any) -> None:
+        if study.name not in life.studied or life.studied[study.name] != seen:
+            life.studied[study.name] = seen
+            self._writer.do(self.target.pk, partial(study.store, self.target.pk, seen))
+
     # ── the host itself ──
 
     def _ask_info(self, connection: Connection) -> None:
@@ -364,7 +393,9 @@ class _Life:
         self.mailbox = Mailbox()
         self.errands = Errands(link, helpers, target.name)
         self.questions = Questions()
-        self.rounds = Rounds(_PERIODS, target.pk, time.monotonic())
+        self.studies = {study.name: study for study in studies.STUDIES}
+        self.studied: dict[str, Any] = {}  # as last handed to the writer
+        self.rounds = Rounds({**_PERIODS, **{study.name: study.period for study in studies.STUDIES}}, target.pk, time.monotonic())
         self._close: Callable[[], None] = lambda: None
 
     def __enter__(self) -> _Life:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from virt.events import Event
@@ -23,11 +23,16 @@ _SECONDS_A_LOOK: Seconds = 0.2
 
 @dataclass
 class Batch:
-    """`looks`: uuid → the events that ask for it, oldest first; () where something else does. `closed`: why, "" while the link stands."""
+    """`looks`: uuid → the events that ask for it, oldest first; () where something else does. `closed`: why, "" while the link stands.
+
+    `stirred`: kinds of other objects to which something happened ("pool", "network", "node-device"), and "domain" for that of machines.
+    `wishes`: studies that somebody wants read again.
+    """
 
     looks: dict[str, tuple[Event, ...]] = field(default_factory=dict)
     news: list[News] = field(default_factory=list)
-    stores_changed: bool = False
+    stirred: set[str] = field(default_factory=set)
+    wishes: set[str] = field(default_factory=set)
     closed: str = ""
 
 
@@ -41,7 +46,8 @@ class Mailbox:
         self._due: dict[str, Seconds] = {}
         self._budgets: dict[str, _Budget] = {}
         self._news: list[News] = []
-        self._stores_changed = False
+        self._stirred: set[str] = set()
+        self._wishes: set[str] = set()
         self._closed = ""
         self._woken = False
 
@@ -50,14 +56,12 @@ class Mailbox:
     def put(self, event: Event) -> None:
         """An event of libvirt's."""
         with self._changed:
-            if event.kind == "domain":
-                self._keep(event)
-            elif event.kind in ("pool", "network"):
-                self._stores_changed = True
-            elif event.kind == "connection-closed":
+            if event.kind == "connection-closed":
                 self._closed = event.detail or "closed"
             else:
-                return
+                self._stirred.add(event.kind)
+            if event.kind == "domain":
+                self._keep(event)
             self._changed.notify()
 
     def look(self, uuid: str, *, after: Seconds = 0.0) -> None:
@@ -65,6 +69,12 @@ class Mailbox:
         with self._changed:
             self._events.setdefault(uuid, [])
             self._due[uuid] = min(self._clock() + after, self._due.get(uuid, float("inf")))
+            self._changed.notify()
+
+    def wish(self, studies: Iterable[str]) -> None:
+        """Have these studies read again soon."""
+        with self._changed:
+            self._wishes.update(studies)
             self._changed.notify()
 
     def tell(self, news: News) -> None:
@@ -87,8 +97,8 @@ class Mailbox:
             while not self._is_something_due() and self._clock() < until:
                 self._changed.wait(max(0.0, min([until, *self._due.values()]) - self._clock()))
             self._woken = False
-            batch = Batch(self._take_looks(), self._news, self._stores_changed, self._closed)
-            self._news, self._stores_changed = [], False
+            batch = Batch(self._take_looks(), self._news, self._stirred, self._wishes, self._closed)
+            self._news, self._stirred, self._wishes = [], set(), set()
             return batch
 
     def _keep(self, event: Event) -> None:
@@ -101,7 +111,7 @@ class Mailbox:
         self._due[event.uuid] = min(now + budget.wait(now), self._due.get(event.uuid, float("inf")))
 
     def _is_something_due(self) -> bool:
-        if self._woken or self._news or self._stores_changed or self._closed:
+        if self._woken or self._news or self._wishes or self._closed or self._stirred - {"domain"}:
             return True
         now = self._clock()
         return any(due <= now for due in self._due.values())

@@ -31,5 +31,9 @@ class Rounds:
         """Have it due at once, and then a whole period later."""
         self._next[name] = now
 
+    def within(self, name: str, seconds: Seconds, now: Seconds) -> None:
+        """Have it due after `seconds` at the latest: what many events ask for is done once."""
+        self._next[name] = min(self._next[name], now + seconds)
+
     def next_at(self) -> Seconds:
         return min(self._next.values())

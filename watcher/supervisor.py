@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 from django.db import InterfaceError, OperationalError, connection
 from django.db.models import Max, Q
@@ -18,8 +19,9 @@ from hosts import leases
 from hosts.inventory import Standing
 from hosts.leases import Stand
 from hosts.models import State
+from jobs import kinds
 from jobs.models import ACTIVE, Job
-from live import facts
+from live import facts, wishes
 from virt.errors import VirtError
 from virt.events import Loop
 from watcher import identity, target
@@ -77,9 +79,11 @@ class Supervisor:
             self._renew()
             stands = self._share(leases.look())
             self._reconcile(stands)
-            for host_id, machine_id in self._jobs.look():
-                if host_id in self._followers:
-                    self._followers[host_id].look(machine_id)
+            for ended in self._jobs.look():
+                if follower := self._followers.get(ended.host_id):
+                    self._after_job(follower, ended)
+            for host_id, names in wishes.take(self._followers.keys()).items():
+                self._followers[host_id].wish(names)
             self._database_away = False
         except (OperationalError, InterfaceError) as exc:
             if not self._database_away:
@@ -87,6 +91,13 @@ class Supervisor:
             self._database_away = True
             connection.close()
         self._pulse()
+
+    def _after_job(self, follower: Follower, ended: _Ended) -> None:
+        """For what it did libvirt may have sent no event."""
+        if ended.machine_id:
+            follower.look(ended.machine_id)
+        if stirred := kinds.known(ended.kind).stirs:
+            follower.wish(stirred)
 
     def _renew(self) -> None:
         now = time.monotonic()
@@ -185,18 +196,27 @@ class Supervisor:
         logger.info("watcher %s ended", self.name)
 
 
+@dataclass(frozen=True, slots=True)
+class _Ended:
+    """A job that ended; `machine_id` is 0 when it was not about a machine."""
+
+    kind: str
+    host_id: int
+    machine_id: int
+
+
 class _EndedJobs:
-    """Jobs on machines that ended: for what they did (autostart, a saved state removed) libvirt may have sent no event."""
+    """Jobs that ended: for what they did (autostart, a saved state removed, a snapshot) libvirt may have sent no event."""
 
     def __init__(self) -> None:
         self._newest: int | None = None
         self._running: set[int] = set()
 
-    def look(self) -> list[tuple[int, int]]:
-        """(host id, machine id) of those that ended since the last call."""
+    def look(self) -> list[_Ended]:
+        """Those that ended since the last call."""
         if self._newest is None:
             self._newest = Job.objects.aggregate(newest=Max("pk"))["newest"] or 0
-            self._running = set(Job.objects.filter(state__in=ACTIVE, subject_type="machine").values_list("pk", flat=True))
+            self._running = set(Job.objects.filter(state__in=ACTIVE).values_list("pk", flat=True))
             return []
         running = sorted(self._running)
         ended = self._ended(Q(pk__gt=self._newest))
@@ -204,14 +224,14 @@ class _EndedJobs:
             ended += self._ended(Q(pk__in=running[start : start + _JOBS_A_QUERY]))
         return ended
 
-    def _ended(self, which: Q) -> list[tuple[int, int]]:
+    def _ended(self, which: Q) -> list[_Ended]:
         ended = []
-        jobs = Job.objects.filter(which, subject_type="machine")
-        for pk, state, host_id, machine_id in jobs.order_by("pk").values_list("pk", "state", "host_id", "subject_id"):
+        columns = ("pk", "state", "kind", "host_id", "subject_type", "subject_id")
+        for pk, state, kind, host_id, subject_type, subject_id in Job.objects.filter(which).order_by("pk").values_list(*columns):
             self._newest = max(self._newest or 0, pk)
             if state in ACTIVE:
                 self._running.add(pk)
             else:
                 self._running.discard(pk)
-                ended.append((host_id, machine_id))
+                ended.append(_Ended(kind, host_id, subject_id if subject_type == "machine" else 0))
         return ended

@@ -7,7 +7,7 @@ import time
 from datetime import UTC, datetime
 
 from virt.events import Event
-from watcher.mailbox import Mailbox
+from watcher.mailbox import Batch, Mailbox
 
 
 def _event(uuid: str = "u1", event: str = "started", kind: str = "domain", detail: str = "") -> Event:
@@ -41,15 +41,19 @@ def test_an_event_wakes_the_thread_that_waits_at_once() -> None:
 
 def test_nothing_within_the_time_is_an_empty_batch() -> None:
     batch = Mailbox().take(0.01)
-    assert (batch.looks, batch.news, batch.stores_changed, batch.closed) == ({}, [], False, "")
+    assert (batch.looks, batch.news, batch.stirred, batch.wishes, batch.closed) == ({}, [], set(), set(), "")
 
 
 def test_pools_networks_and_the_link_itself() -> None:
     box = Mailbox()
     box.put(_event(kind="pool"))
-    assert box.take(0).stores_changed
+    assert box.take(0).stirred == {"pool"}
     box.put(_event(kind="node-device"))
-    assert not box.take(0).stores_changed
+    assert box.take(0).stirred == {"node-device"}
+    box.put(_event(kind="network"))
+    box.wish(["snapshots"])
+    assert (batch := box.take(0)).stirred == {"network"} and batch.wishes == {"snapshots"}
+    assert box.take(0) == Batch()
     box.put(_event(kind="connection-closed", detail="keepalive"))
     assert box.take(0).closed == "keepalive"
 

@@ -1,0 +1,1 @@
+"""Machines made, imported, cloned, renamed, deleted."""

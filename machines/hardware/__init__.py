@@ -1,0 +1,1 @@
+"""Devices and definition of a machine, looked at and changed."""

@@ -1,0 +1,1 @@
+"""Machines moved from host to host, and hosts drained."""
