@@ -17,7 +17,7 @@ from accounts import tokens
 from accounts.models import Token, User
 from jobs.models import Job, State
 from tests.security.endpoints import ANYBODY, ASKED_ELSEWHERE, CALLS, PAGES, SIGNED_IN, Row, addresses, calls
-from tests.security.world import Thing, World, fingerprint
+from tests.security.world import Thing, World, fingerprint, kinds
 
 SignIn = Callable[[User | None], Client]
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
@@ -37,7 +37,7 @@ def test_pages(name: str, world: World, browser_of: SignIn) -> None:
     browsers = {who: browser_of(user) for who, user in world.people.items()}
     for method in row.needs:
         for who, browser in browsers.items():
-            for near in (True, False) if row.about in ("host", "machine", "job") else (True,):
+            for near in (True, False) if row.about in ("host", "machine", "job", *kinds()) else (True,):
                 _check(row, method, world, who, near=near, ask=lambda: _ask_page(browser, name, row, method, world, near=near))  # noqa: B023
         _check_stranger(row, method, _ask_page(browser_of(None), name, row, method, world, near=True))
 
@@ -203,7 +203,7 @@ def _check(row: Row, method: str, world: World, who: str, *, near: bool, ask: Ca
         changed = fingerprint() != world.before
         transaction.set_rollback(True)
     what = f"{method} by {who} on what is {'theirs' if near else 'foreign'}: {answer.status_code} {answer.content[:300] if not answer.streaming else ''}"
-    if row.about in ("host", "machine", "job") and level == 0:
+    if row.about in ("host", "machine", "job", *kinds()) and level == 0:
         assert answer.status_code == 404, what
     elif needs > max(level, 0):
         assert answer.status_code == 403, what

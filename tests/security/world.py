@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cache
+from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from django.apps import apps
+from django.conf import settings
 from django.utils import timezone
 
 from accounts import tokens
@@ -17,6 +21,7 @@ from hosts import keys
 from hosts.models import Host
 from jobs.models import Job
 from machines.models import Definition, Machine, State
+from tests.security.rows import Kind
 
 OFFERED = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ6q4oV6kJ6dRZ2c3yqV0cN0lGm7m8kq1m7d0c3l5Xyz"
 LEVELS = {"nothing": 0, "viewer": Role.VIEWER, "console": Role.CONSOLE, "operator": Role.OPERATOR, "manager": Role.MANAGER}
@@ -33,10 +38,12 @@ class Thing:
     person: User
     grant: Grant
     token: Token
+    others: dict[str, dict[str, Any]] = field(default_factory=dict)  # of the kinds that apps add: the arguments of addresses
 
-    def keys(self, kind: str) -> dict[str, int]:
+    def keys(self, kind: str) -> dict[str, Any]:
         """The arguments of an address about the object of that kind."""
         return {
+            **self.others,
             "": {},
             "host": {"pk": self.host.pk, "host_id": self.host.pk},
             "machine": {"pk": self.machine.pk, "machine_id": self.machine.pk, "version": self.definition.pk},
@@ -62,6 +69,9 @@ class World:
             self.people[f"{name} of the machine"] = self._person(f"m-{name}", level, Scope.MACHINE, self.near.machine.pk)
         self.people["manager of the fleet"] = self._person("f-manager", Role.MANAGER, Scope.FLEET, 0)
         self.tokens = {name: tokens.create(user, "test") for name, user in self.people.items()}
+        for thing in (self.near, self.far):
+            for name, more in kinds().items():
+                thing.others[name] = more.make(thing)
         self.before = fingerprint()
 
     def level(self, who: str, kind: str, *, near: bool) -> int:
@@ -70,6 +80,7 @@ class World:
             return ADMINISTRATOR
         if who == "manager of the fleet":
             return Role.MANAGER
+        kind = kinds()[kind].rights if kind in kinds() else kind
         role, _, scope = who.partition(" of the ")
         if not near or (scope == "machine" and kind == "host"):
             return 0
@@ -106,11 +117,19 @@ class World:
         return user
 
 
+@cache
+def kinds() -> dict[str, Kind]:
+    """The kinds of objects that the files of tests/security/apps add as `KINDS`."""
+    files = [import_module(f"tests.security.apps.{path.stem}") for path in sorted((Path(__file__).parent / "apps").glob("*.py"))]
+    return {name: kind for file in files for name, kind in getattr(file, "KINDS", {}).items()}
+
+
 def fingerprint() -> str:
     """Of all that the product keeps, but for sessions, the log of who did what, and when a token was used."""
     digest = hashlib.sha256()
-    for app in ("accounts", "jobs", "hosts", "machines"):
-        for model in apps.get_app_config(app).get_models():
+    ours = {path.name for path in Path(settings.BASE_DIR).iterdir() if (path / "__init__.py").exists()}
+    for app in apps.get_app_configs():
+        for model in app.get_models() if app.name.partition(".")[0] in ours else ():
             if model is not AuditEntry:
                 digest.update(repr([_still(row) for row in model._default_manager.order_by("pk").values()]).encode())
     return digest.hexdigest()
