@@ -1,0 +1,109 @@
+"""``python -m tests.everything``: every test, in groups side by side. Most of them wait (for guests, daemons, browsers), so that a run in one line would be twice as long.
+
+Each group is a pytest of its own, with its own lab, stack and cache, and its output is shown whole when it has ended. What failed is tried once more
+when nothing runs beside it: the lab plays several machines on one. The last line sums all of them up.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+AT_ONCE = 3
+NOTHING_RUN = 5  # pytest's exit status for that
+COUNTED = ("passed", "failed", "error", "errors", "skipped", "xfailed", "xpassed")
+
+
+@dataclass(frozen=True)
+class Group:
+    """Paths that one pytest takes."""
+
+    name: str
+    paths: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Ended:
+    group: Group
+    status: int
+    output: str
+    seconds: float
+
+    @property
+    def is_well(self) -> bool:
+        return self.status in (0, NOTHING_RUN)
+
+    @property
+    def counts(self) -> Counter[str]:
+        """How many tests ended how, by pytest's own last line."""
+        last = self.output.rstrip().rpartition("\n")[2]
+        found = Counter({word: int(number) for number, word in re.findall(r"(\d+) (\w+)", last) if word in COUNTED})
+        if not found and not self.is_well:
+            found["failed"] = 1  # it did not even come to its summary
+        return found
+
+
+def main(more: Sequence[str]) -> int:
+    """The exit status. `more`: arguments for each pytest."""
+    with tempfile.TemporaryDirectory(prefix="webvirt-pytest-") as caches, ThreadPoolExecutor(AT_ONCE) as pool:
+        running = [pool.submit(_run, group, Path(caches), more) for group in groups()]
+        first = [_show(done.result()) for done in as_completed(running)]
+        again = [_show(_run(ended.group, Path(caches), [*more, "--last-failed", "--last-failed-no-failures=none"])) for ended in first if not ended.is_well]
+    passed = sum(ended.counts["passed"] for ended in (*first, *again))
+    skipped = sum(ended.counts["skipped"] for ended in first)
+    failed = sum(_failures(ended) for ended in again)
+    print("\n".join(f"{ended.seconds:6.0f} s  {ended.group.name}: {dict(ended.counts)}" for ended in (*first, *again)))
+    print(f"{passed} passed, {failed} failed, {skipped} skipped", flush=True)
+    return 1 if failed else 0
+
+
+def groups() -> list[Group]:
+    """The ones that take longest first, so that none is left over at the end."""
+    lab = HERE / "lab"
+    folders = [path for path in sorted(lab.iterdir()) if path.is_dir() and any(path.rglob("test_*.py"))]
+    return [
+        _group("integration", HERE / "integration"),
+        _group("browser", HERE / "browser"),
+        *(_group(f"lab, {folder.name}", folder) for folder in sorted(folders, key=_size, reverse=True)),
+        _group("lab itself", *sorted(lab.glob("test_*.py"))),
+        _group("security", HERE / "security"),
+        _group("unit", HERE / "unit"),
+    ]
+
+
+def _group(name: str, *paths: Path) -> Group:
+    return Group(name, tuple(str(path.relative_to(HERE.parent)) for path in paths))
+
+
+def _size(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("test_*.py"))
+
+
+def _run(group: Group, caches: Path, more: Sequence[str]) -> Ended:
+    began = time.monotonic()
+    command = [sys.executable, "-m", "pytest", "-o", f"cache_dir={caches / group.name}", *group.paths, *more]
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", cwd=HERE.parent, env=os.environ)
+    return Ended(group, done.returncode, done.stdout, time.monotonic() - began)
+
+
+def _show(ended: Ended) -> Ended:
+    print(f"\n── {ended.group.name}: {ended.seconds:.0f} s ──\n{ended.output}", flush=True)
+    return ended
+
+
+def _failures(ended: Ended) -> int:
+    return ended.counts["failed"] + ended.counts["error"] + ended.counts["errors"] if not ended.is_well else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
