@@ -13,8 +13,9 @@ import libvirt
 from virt.connection import Connection
 from virt.errors import GuestSilent, Invalid, OperationFailed, WrongState
 from virt.translation import translate
-from virt.xml.edit import tree
+from virt.xml import tree
 from virt.xml.edit.plan import Step
+from virt.xml.read.values import attribute
 
 Seconds = float
 
@@ -182,7 +183,8 @@ def _capacity(connection: Connection, domain: libvirt.virDomain, target: str) ->
 
 def _volume(connection: Connection, domain: libvirt.virDomain, target: str) -> libvirt.virStorageVol:
     """The volume of a disk, known by its path or by pool and name."""
-    node = next((each for each in tree.parse(domain.XMLDesc(0)).iterfind("devices/disk") if each.find("target[@dev]") is not None and each.find("target").get("dev") == target), None)  # type: ignore[union-attr]
+    disks = tree.parse(domain.XMLDesc(0)).iterfind("devices/disk")
+    node = next((each for each in disks if attribute(each.find("target"), "dev") == target), None)
     source = node.find("source") if node is not None else None
     if source is None:
         raise Invalid(f"{target} has no volume that could grow.")

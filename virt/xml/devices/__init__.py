@@ -6,8 +6,30 @@ from lxml import etree
 
 from virt.errors import Invalid
 from virt.xml.devices import (
-    boot, cdrom, channel, console, controller, cpu, disk, filesystem, floppy, general, graphics, input, memballoon, memory, nic, options, panic, rng,
-    serial, sound, tpm, video, vsock, watchdog,
+    boot,
+    cdrom,
+    channel,
+    console,
+    controller,
+    cpu,
+    disk,
+    filesystem,
+    floppy,
+    general,
+    graphics,
+    input,
+    memballoon,
+    memory,
+    nic,
+    options,
+    panic,
+    rng,
+    serial,
+    sound,
+    tpm,
+    video,
+    vsock,
+    watchdog,
 )  # fmt: skip
 from virt.xml.devices.kind import Field as Field
 from virt.xml.devices.kind import Kind as Kind

@@ -7,10 +7,10 @@ import re
 from lxml import etree
 
 from virt.errors import Invalid
+from virt.xml import tree
 from virt.xml.devices.kind import Field, Kind
-from virt.xml.edit import tree
-from virt.xml.edit.slot import At
 from virt.xml.read.values import attribute, whole
+from virt.xml.slot import At
 
 _FIRMWARE = (("bios", "BIOS"), ("efi", "UEFI"), ("efi-secure", "UEFI with Secure Boot"))
 # Elements that can be booted from, with what names one of them.
@@ -38,7 +38,7 @@ class _Firmware:
         for name in ("loader", "nvram", "firmware"):
             for found in system.findall(name):
                 tree.remove(found)
-        system.attrib.pop("firmware", None)
+        system.attrib.pop("firmware", "")
         if value == "bios":
             return
         system.set("firmware", "efi")
@@ -135,8 +135,26 @@ KIND = Kind(
     addable=False,
     summary=_summary,
     fields=(
-        Field("firmware", "Firmware", _Firmware(), "choice", _FIRMWARE, required=True, alike=_alike, hint="Another one starts with new variables: boot entries and keys are lost"),
-        Field("machine", "Board", "os/type/@machine", offers="machine-types", required=True, check=machine_problem, compared=False, hint="A newer version of the same board; another board needs new addresses (XML)"),
+        Field(
+            "firmware",
+            "Firmware",
+            _Firmware(),
+            "choice",
+            _FIRMWARE,
+            required=True,
+            alike=_alike,
+            hint="Another one starts with new variables: boot entries and keys are lost",
+        ),
+        Field(
+            "machine",
+            "Board",
+            "os/type/@machine",
+            offers="machine-types",
+            required=True,
+            check=machine_problem,
+            compared=False,
+            hint="A newer version of the same board; another board needs new addresses (XML)",
+        ),
         Field("order", "Boot order", _Order(), "order", check=order_problem),
         Field("menu", "Boot menu", "os/bootmenu/@enable", "choice", (("", "As the firmware has it"), ("yes", "Yes"), ("no", "No"))),
         Field("timeout", "Menu waits (ms)", "os/bootmenu/@timeout", "number", most=65535, rare=True),

@@ -11,8 +11,19 @@ from virt.xml.devices.kind import Field, Kind
 from virt.xml.read.channel import AGENT
 from virt.xml.read.values import attribute
 
-_TYPES = (("unix", "Socket that libvirt makes"), ("spicevmc", "SPICE agent"), ("qemu-vdagent", "Clipboard for VNC"), ("spiceport", "SPICE port"), ("pty", "pty"), ("null", "Nowhere"))
-_NAMES = ((AGENT, "Guest agent (org.qemu.guest_agent.0)"), ("com.redhat.spice.0", "SPICE agent (com.redhat.spice.0)"), ("org.spice-space.webdav.0", "SPICE folder sharing"))
+_TYPES = (
+    ("unix", "Socket that libvirt makes"),
+    ("spicevmc", "SPICE agent"),
+    ("qemu-vdagent", "Clipboard for VNC"),
+    ("spiceport", "SPICE port"),
+    ("pty", "pty"),
+    ("null", "Nowhere"),
+)
+_NAMES = (
+    (AGENT, "Guest agent (org.qemu.guest_agent.0)"),
+    ("com.redhat.spice.0", "SPICE agent (com.redhat.spice.0)"),
+    ("org.spice-space.webdav.0", "SPICE folder sharing"),
+)
 
 
 def _name(node: etree._Element) -> str:

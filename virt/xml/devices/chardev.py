@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from lxml import etree
 
+from virt.xml import tree
 from virt.xml.devices.kind import Field
-from virt.xml.edit import tree
-from virt.xml.edit.slot import At
+from virt.xml.slot import At
 
 _PATHS = ("file", "pipe", "dev", "unix")
 TYPES = (("pty", "WebVirt's console (pty)"), ("unix", "Unix socket"), ("file", "File on the host"), ("tcp", "TCP"), ("null", "Nowhere"))
@@ -24,7 +24,7 @@ class End:
         source = node.find("source")
         if source is not None:
             tree.remove(source)
-        node.attrib.pop("tty", None)
+        node.attrib.pop("tty", "")
         node.set("type", value)
 
 

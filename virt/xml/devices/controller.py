@@ -6,7 +6,16 @@ from lxml import etree
 
 from virt.xml.devices.kind import Field, Kind
 
-_TYPES = (("scsi", "SCSI"), ("usb", "USB"), ("virtio-serial", "virtio-serial"), ("sata", "SATA"), ("pci", "PCI"), ("ide", "IDE"), ("fdc", "Floppy"), ("ccid", "Smart cards"))
+_TYPES = (
+    ("scsi", "SCSI"),
+    ("usb", "USB"),
+    ("virtio-serial", "virtio-serial"),
+    ("sata", "SATA"),
+    ("pci", "PCI"),
+    ("ide", "IDE"),
+    ("fdc", "Floppy"),
+    ("ccid", "Smart cards"),
+)
 _MODELS = (
     ("", "As the hypervisor chooses"), ("virtio-scsi", "virtio-scsi"), ("lsilogic", "LSI Logic"), ("qemu-xhci", "USB 3 (xHCI)"), ("ich9-ehci1", "USB 2 (EHCI)"),
     ("piix3-uhci", "USB 1 (UHCI)"), ("pcie-root-port", "PCIe root port"), ("pcie-to-pci-bridge", "PCIe to PCI bridge"), ("none", "none"),

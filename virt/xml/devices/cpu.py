@@ -6,12 +6,18 @@ import re
 
 from lxml import etree
 
+from virt.xml import tree
 from virt.xml.devices.kind import Field, Kind
-from virt.xml.edit import tree
-from virt.xml.edit.slot import At
 from virt.xml.read.values import attribute, text, whole
+from virt.xml.slot import At
 
-_MODES = (("host-passthrough", "The host's own, exactly"), ("host-model", "Like the host's, able to migrate"), ("maximum", "All that the emulator has"), ("custom", "A named model"), ("", "As the hypervisor chooses"))
+_MODES = (
+    ("host-passthrough", "The host's own, exactly"),
+    ("host-model", "Like the host's, able to migrate"),
+    ("maximum", "All that the emulator has"),
+    ("custom", "A named model"),
+    ("", "As the hypervisor chooses"),
+)
 _POLICIES = {"+": "require", "-": "disable", "!": "forbid", "?": "optional", "=": "force"}
 
 
@@ -58,7 +64,7 @@ class _Mode:
         cpu = node.find("cpu")
         cpu = tree.append(node, "cpu") if cpu is None else cpu
         for name in ("mode", "match", "check", "migratable"):
-            cpu.attrib.pop(name, None)
+            cpu.attrib.pop(name, "")
         for child in [*cpu.findall("model"), *cpu.findall("vendor"), *cpu.findall("feature")]:
             tree.remove(child)
         if value:

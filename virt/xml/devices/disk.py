@@ -9,13 +9,20 @@ from lxml import etree
 
 from virt.xml.devices.kind import Field, Kind, Values
 from virt.xml.devices.source import Source, source_problem
-from virt.xml.edit.slot import At
 from virt.xml.read.values import attribute
+from virt.xml.slot import At
 
 BUSES = (("virtio", "virtio"), ("scsi", "SCSI"), ("sata", "SATA"), ("usb", "USB"), ("ide", "IDE"))
 _PREFIX = {"virtio": "vd", "scsi": "sd", "sata": "sd", "usb": "sd", "ide": "hd", "fdc": "fd"}
 _HOTPLUG = ("virtio", "scsi", "usb")
-CACHES = (("", "As the hypervisor chooses"), ("none", "none"), ("writeback", "writeback"), ("writethrough", "writethrough"), ("directsync", "directsync"), ("unsafe", "unsafe"))
+CACHES = (
+    ("", "As the hypervisor chooses"),
+    ("none", "none"),
+    ("writeback", "writeback"),
+    ("writethrough", "writethrough"),
+    ("directsync", "directsync"),
+    ("unsafe", "unsafe"),
+)
 
 
 def is_disk(node: etree._Element) -> bool:
@@ -83,16 +90,38 @@ KIND = Kind(
     settle=with_place,
     fields=(
         Field("target", "Name", "target/@dev", hint="vda, sda …; the next free one if empty"),
-        Field("source", "Volume", Source(), "source", offers="volumes", required=True, check=source_problem, hint="A volume of a pool, as pool/volume, or a path on the host"),
+        Field(
+            "source",
+            "Volume",
+            Source(),
+            "source",
+            offers="volumes",
+            required=True,
+            check=source_problem,
+            hint="A volume of a pool, as pool/volume, or a path on the host",
+        ),
         Field("format", "Format", "driver/@type", "choice", (("qcow2", "qcow2"), ("raw", "raw")), free=True, default="qcow2", required=True),
         Field("bus", "Bus", "target/@bus", "choice", BUSES, default="virtio", required=True, free=True),
         Field("cache", "Cache", "driver/@cache", "choice", CACHES),
-        Field("io", "Input and output", "driver/@io", "choice", (("", "As the hypervisor chooses"), ("native", "native"), ("threads", "threads"), ("io_uring", "io_uring"))),
+        Field(
+            "io",
+            "Input and output",
+            "driver/@io",
+            "choice",
+            (("", "As the hypervisor chooses"), ("native", "native"), ("threads", "threads"), ("io_uring", "io_uring")),
+        ),
         Field("discard", "Discard", "driver/@discard", "choice", (("", "As the hypervisor chooses"), ("unmap", "unmap"), ("ignore", "ignore"))),
         Field("serial", "Serial", "serial", check=serial_problem),
         Field("readonly", "Read only", "readonly?", "flag"),
         Field("shareable", "Shared with other machines", "shareable?", "flag"),
-        Field("detect_zeroes", "Detect zeroes", "driver/@detect_zeroes", "choice", (("", "As the hypervisor chooses"), ("off", "off"), ("on", "on"), ("unmap", "unmap")), rare=True),
+        Field(
+            "detect_zeroes",
+            "Detect zeroes",
+            "driver/@detect_zeroes",
+            "choice",
+            (("", "As the hypervisor chooses"), ("off", "off"), ("on", "on"), ("unmap", "unmap")),
+            rare=True,
+        ),
         limit("total_iops_sec", "Operations a second"),
         limit("total_bytes_sec", "Bytes a second"),
         limit("read_iops_sec", "Reads a second", "instead of operations in all"),

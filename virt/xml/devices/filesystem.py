@@ -8,7 +8,7 @@ from lxml import etree
 
 from virt.xml.devices.chardev import path_problem
 from virt.xml.devices.kind import Field, Kind
-from virt.xml.edit.slot import At
+from virt.xml.slot import At
 
 
 def tag_problem(value: str) -> str:

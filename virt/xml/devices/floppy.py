@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from lxml import etree
 
 from virt.xml.devices import disk
+from virt.xml.devices.cdrom import with_medium
 from virt.xml.devices.kind import Field, Kind, Values
 from virt.xml.devices.source import Source, source_problem
 from virt.xml.read.values import attribute
@@ -29,9 +30,19 @@ KIND = Kind(
     summary=lambda node: disk.where(node) or "empty",
     blank=(("@device", "floppy"), ("@type", "file"), ("driver/@name", "qemu"), ("driver/@type", "raw"), ("target/@bus", "fdc")),
     complete=complete,
+    settle=with_medium,
     fields=(
         Field("target", "Name", "target/@dev", hint="fda or fdb; the next free one if empty"),
-        Field("source", "Medium", Source(), "source", offers="media", live="update", check=source_problem, hint="A volume, as pool/volume, or a path; empty: no medium"),
+        Field(
+            "source",
+            "Medium",
+            Source(),
+            "source",
+            offers="media",
+            live="update",
+            check=source_problem,
+            hint="A volume, as pool/volume, or a path; empty: no medium",
+        ),
         Field("readonly", "Read only", "readonly?", "flag"),
     ),
 )

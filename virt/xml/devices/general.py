@@ -21,6 +21,13 @@ KIND = Kind(
     summary=lambda node: (node.findtext("title") or "").strip(),
     fields=(
         Field("title", "Title", "title", check=title_problem, live="title"),
-        Field("description", "Description", "description", "lines", live="description", check=lambda value: "" if len(value) <= 4_000 else "At most 4,000 characters."),
+        Field(
+            "description",
+            "Description",
+            "description",
+            "lines",
+            live="description",
+            check=lambda value: "" if len(value) <= 4_000 else "At most 4,000 characters.",
+        ),
     ),
 )

@@ -6,10 +6,10 @@ import re
 
 from lxml import etree
 
+from virt.xml import tree
 from virt.xml.devices.kind import Field, Kind
-from virt.xml.edit import tree
-from virt.xml.edit.slot import At
 from virt.xml.read.values import attribute
+from virt.xml.slot import At
 
 
 class _Listen:
@@ -30,7 +30,7 @@ class _Listen:
         for listen in node.findall("listen"):
             tree.remove(listen)
         for name in ("listen", "socket"):
-            node.attrib.pop(name, None)
+            node.attrib.pop(name, "")
         if not value:
             return
         listen = etree.Element("listen")
@@ -38,7 +38,7 @@ class _Listen:
         if value in ("socket", "none"):
             listen.set("type", value)
             for name in ("port", "autoport", "tlsPort", "websocket"):
-                node.attrib.pop(name, None)
+                node.attrib.pop(name, "")
             return
         listen.set("type", "address")
         listen.set("address", value)
@@ -47,7 +47,7 @@ class _Listen:
 
 
 class _Port:
-    """"" while libvirt chooses one."""
+    """ "" while libvirt chooses one."""
 
     def read(self, node: etree._Element) -> str:
         port = node.get("port") or ""
@@ -60,7 +60,7 @@ class _Port:
             node.set("port", value)
             node.set("autoport", "no")
         else:
-            node.attrib.pop("port", None)
+            node.attrib.pop("port", "")
             node.set("autoport", "yes")
 
 
@@ -83,9 +83,24 @@ KIND = Kind(
     summary=lambda node: _Listen().read(node),
     fields=(
         Field("type", "Protocol", "@type", "choice", (("vnc", "VNC"), ("spice", "SPICE")), default="vnc", required=True, free=True),
-        Field("listen", "Reached at", _Listen(), default="socket", check=listen_problem, hint="“socket”: by WebVirt alone; 127.0.0.1: by the host; 0.0.0.0: by everybody"),
+        Field(
+            "listen",
+            "Reached at",
+            _Listen(),
+            default="socket",
+            check=listen_problem,
+            hint="“socket”: by WebVirt alone; 127.0.0.1: by the host; 0.0.0.0: by everybody",
+        ),
         Field("port", "Port", _Port(), "number", least=1, most=65535, hint="Empty: a free one", compared=False),
         Field("keymap", "Keyboard", At("@keymap"), check=lambda value: "" if re.fullmatch(r"[a-z-]{2,12}", value) else "Such as de or en-us.", rare=True),
-        Field("password", "Password", "@passwd", "secret", check=password_problem, live="update", hint="Empty: as it is. A VNC display without one gets it at next boot"),
+        Field(
+            "password",
+            "Password",
+            "@passwd",
+            "secret",
+            check=password_problem,
+            live="update",
+            hint="Empty: as it is. A VNC display without one gets it at next boot",
+        ),
     ),
 )

@@ -10,8 +10,8 @@ from typing import Any, Literal
 from lxml import etree
 
 from virt.errors import Invalid
-from virt.xml.edit import tree
-from virt.xml.edit.slot import At, Slot
+from virt.xml import tree
+from virt.xml.slot import At, Slot
 
 Values = dict[str, str]
 Type = Literal["text", "choice", "flag", "number", "size", "lines", "source", "mac", "order", "secret"]
@@ -65,7 +65,7 @@ class Field:
         """What is wrong with a value, for the person who typed it; "" when nothing is."""
         if not value:
             return "This is needed." if self.required else ""
-        if not all(character.isprintable() or (character == "\n" and self.type in ("lines", "text")) for character in value):
+        if not all(character.isprintable() or (character == "\n" and self.type in ("lines", "order")) for character in value):
             return "It has characters that can't be shown."
         if self.type == "flag" and value != "yes":
             return "It is yes or nothing."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from virt.xml.devices.kind import Field, Kind
-from virt.xml.edit.slot import OnOff
+from virt.xml.slot import OnOff
 
 KIND = Kind(
     name="memballoon",

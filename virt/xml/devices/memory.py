@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from lxml import etree
 
+from virt.xml import tree
 from virt.xml.devices.kind import Field, Kind
-from virt.xml.edit import tree
-from virt.xml.edit.slot import At, Size
 from virt.xml.read.values import size_bytes, whole
+from virt.xml.slot import At, Size
 
 _MIB = 2**20
 
@@ -100,7 +100,17 @@ KIND = Kind(
     extra={"whole": whole_problem},
     fields=(
         Field("memory", "Memory, at most", _Most(), "size", least=_MIB, most=2**50, required=True),
-        Field("current", "Memory now", _Current(), "size", least=_MIB, most=2**50, live="balloon", compared=False, hint="Less than at most: the balloon takes the rest"),
+        Field(
+            "current",
+            "Memory now",
+            _Current(),
+            "size",
+            least=_MIB,
+            most=2**50,
+            live="balloon",
+            compared=False,
+            hint="Less than at most: the balloon takes the rest",
+        ),
         Field("huge", "Huge pages", _Huge(), "choice", (("", "No"), ("default", "The host's usual size"), ("2048", "2 MiB"), ("1048576", "1 GiB")), free=True),
         Field("locked", "Never swapped out", "memoryBacking/locked?", "flag", rare=True),
         Field("nosharepages", "Not merged with other machines' (KSM)", "memoryBacking/nosharepages?", "flag", rare=True),

@@ -8,10 +8,10 @@ from collections.abc import Iterable
 
 from lxml import etree
 
+from virt.xml import tree
 from virt.xml.devices.kind import Field, Kind, Values
-from virt.xml.edit import tree
-from virt.xml.edit.slot import At, OnOff
 from virt.xml.read.values import attribute
+from virt.xml.slot import At, OnOff
 
 _WAYS = (("network", "Network"), ("bridge", "Bridge"), ("direct", "Host card (macvtap)"), ("user", "User network (no rights needed)"))
 _SOURCE = {"network": "network", "bridge": "bridge", "direct": "dev"}
@@ -120,14 +120,23 @@ KIND = Kind(
     fields=(
         Field("way", "Connected to", _Way(), "choice", _WAYS, live="update", default="network", required=True, free=True),
         Field("source", "Network", _Source(), offers="networks", live="update", check=name_problem, when=("way", ("network", "bridge", "direct"))),
-        Field("mode", "Way of macvtap", "source/@mode", "choice", (("", "–"), ("bridge", "bridge"), ("vepa", "vepa"), ("private", "private"), ("passthrough", "passthrough")), when=("way", ("direct",))),
+        Field(
+            "mode",
+            "Way of macvtap",
+            "source/@mode",
+            "choice",
+            (("", "–"), ("bridge", "bridge"), ("vepa", "vepa"), ("private", "private"), ("passthrough", "passthrough")),
+            when=("way", ("direct",)),
+        ),
         Field("model", "Model", "model/@type", "choice", _MODELS, default="virtio", free=True),
         Field("mac", "MAC address", "mac/@address", "mac", hint="A new one if empty"),
         Field("down", "Unplugged (link down)", OnOff("link/@state", "down", "up"), "flag", live="update"),
         Field("ovs", "Open vSwitch port", OnOff("virtualport/@type", "openvswitch"), "flag", when=("way", ("bridge", "network"))),
         Field("vlan", "VLAN", _Vlan(), check=vlan_problem, live="update", hint="For Open vSwitch and SR-IOV; several with commas make a trunk"),
         Field("portgroup", "Port group", "source/@portgroup", check=name_problem, live="update", when=("way", ("network",)), rare=True),
-        Field("filter", "Filter", "filterref/@filter", check=name_problem, live="update", rare=True, hint="A network filter of the host, such as clean-traffic"),
+        Field(
+            "filter", "Filter", "filterref/@filter", check=name_problem, live="update", rare=True, hint="A network filter of the host, such as clean-traffic"
+        ),
         Field("mtu", "MTU", "mtu/@size", "number", least=68, most=65535, rare=True),
         Field("queues", "Queues", "driver/@queues", "number", least=1, most=256, rare=True, hint="For virtio, at most one a vCPU"),
         _rate("in_average", "Into the machine, on average", "bandwidth/inbound/@average"),

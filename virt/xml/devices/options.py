@@ -5,10 +5,16 @@ from __future__ import annotations
 from lxml import etree
 
 from virt.xml.devices.kind import Field, Kind
-from virt.xml.edit.slot import At, OnOff
+from virt.xml.slot import At, OnOff
 
 _CLOCKS = (("utc", "UTC"), ("localtime", "The host's local time (Windows)"), ("timezone", "A time zone"), ("variable", "Kept by the guest"))
-_STOP = (("", "As usual"), ("destroy", "Stop"), ("restart", "Start again"), ("preserve", "Keep it as it is"), ("rename-restart", "Start again under another name"))
+_STOP = (
+    ("", "As usual"),
+    ("destroy", "Stop"),
+    ("restart", "Start again"),
+    ("preserve", "Keep it as it is"),
+    ("rename-restart", "Start again under another name"),
+)
 _CRASH = (*_STOP, ("coredump-destroy", "Dump its memory, then stop"), ("coredump-restart", "Dump its memory, then start again"))
 
 

@@ -12,5 +12,16 @@ KIND = Kind(
     tag="panic",
     most=3,
     summary=lambda node: node.get("model") or "",
-    fields=(Field("model", "Model", "@model", "choice", (("isa", "ISA"), ("pvpanic", "PCI (pvpanic)"), ("hyperv", "Hyper-V"), ("pseries", "pSeries"), ("s390", "s390")), default="isa", required=True, free=True),),
+    fields=(
+        Field(
+            "model",
+            "Model",
+            "@model",
+            "choice",
+            (("isa", "ISA"), ("pvpanic", "PCI (pvpanic)"), ("hyperv", "Hyper-V"), ("pseries", "pSeries"), ("s390", "s390")),
+            default="isa",
+            required=True,
+            free=True,
+        ),
+    ),
 )

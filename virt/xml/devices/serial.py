@@ -12,7 +12,13 @@ def _settle(root: etree._Element, node: etree._Element) -> None:
     """libvirt repeats the first serial line as a console: that one follows its change, or the definition contradicts itself."""
     twin = root.find("devices/console")
     target = twin.find("target") if twin is not None else None
-    if twin is not None and target is not None and target.get("type") == "serial" and root.find("devices/serial") is node and twin.get("type") != node.get("type"):
+    if (
+        twin is not None
+        and target is not None
+        and target.get("type") == "serial"
+        and root.find("devices/serial") is node
+        and twin.get("type") != node.get("type")
+    ):
         devices = twin.getparent()
         if devices is not None:
             devices.remove(twin)
@@ -29,6 +35,15 @@ KIND = Kind(
     settle=_settle,
     fields=(
         *ends(),
-        Field("model", "Kind", "target/@type", "choice", (("", "As the board has it"), ("isa-serial", "ISA"), ("pci-serial", "PCI"), ("usb-serial", "USB")), free=True, rare=True, compared=False),
+        Field(
+            "model",
+            "Kind",
+            "target/@type",
+            "choice",
+            (("", "As the board has it"), ("isa-serial", "ISA"), ("pci-serial", "PCI"), ("usb-serial", "USB")),
+            free=True,
+            rare=True,
+            compared=False,
+        ),
     ),
 )

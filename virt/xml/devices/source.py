@@ -7,7 +7,7 @@ import re
 from lxml import etree
 
 from virt.errors import Invalid
-from virt.xml.edit import tree
+from virt.xml import tree
 from virt.xml.read.values import attribute
 
 _VOLUME = re.compile(r"[^/\s][^/]*/[^/][^\n]*")
@@ -62,4 +62,5 @@ class Source:
         source = etree.Element("source")
         driver = node.find("driver")
         tree.insert(node, source, 0 if driver is None else node.index(driver) + 1)
-        source.attrib.update(attributes)
+        for name, value in attributes.items():
+            source.set(name, value)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from virt.xml.devices.kind import Field, Kind
-from virt.xml.edit.slot import OnOff
 from virt.xml.read.values import attribute
+from virt.xml.slot import OnOff
 
 _MODELS = (("virtio", "virtio"), ("qxl", "QXL"), ("vga", "VGA"), ("bochs", "Bochs"), ("cirrus", "Cirrus"), ("ramfb", "ramfb"), ("none", "none"))
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from lxml import etree
 
 from virt.xml.devices.kind import Field, Kind
-from virt.xml.edit.slot import At
+from virt.xml.slot import At
 
 
 class _Cid:
-    """"" while libvirt chooses the number."""
+    """ "" while libvirt chooses the number."""
 
     def read(self, node: etree._Element) -> str:
         return "" if At("cid/@auto").read(node) == "yes" else At("cid/@address").read(node)

@@ -9,8 +9,8 @@ from typing import Any, Literal
 from lxml import etree
 
 from virt.errors import Conflict, Invalid, NotFound
+from virt.xml import tree
 from virt.xml.devices import Kind, Values, kind_named
-from virt.xml.edit import tree
 
 Verb = Literal["add", "change", "remove"]
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 from lxml import etree
 
+from virt.xml import tree
 from virt.xml.devices import KINDS, Kind, others
-from virt.xml.edit import tree
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,9 @@ def _lines(xml: str) -> list[str]:
 
 # What libvirt gives a device of a running machine, within lines and as lines of its own.
 _CHOSEN = re.compile(r" (?:id|index|tty|portid|state)='(?:[0-9]+|/dev/pts/[0-9]+|[0-9a-f-]{36}|(?:dis)?connected)'")
-_FILLED_IN = re.compile(r"</?(?:alias|seclabel|label|imagelabel|baselabel|resource|partition|backingStore|privateData)\b|<target dev='(?:vnet|macvtap)|<source path='/dev/pts/")
+_FILLED_IN = re.compile(
+    r"</?(?:alias|seclabel|label|imagelabel|baselabel|resource|partition|backingStore|privateData)\b|<target dev='(?:vnet|macvtap)|<source path='/dev/pts/"
+)
 
 
 def _of_system(kind: Kind, live: etree._Element, stored: etree._Element) -> list[Pending]:

@@ -8,9 +8,9 @@ from typing import Literal
 
 from lxml import etree
 
+from virt.xml import tree
 from virt.xml.devices import Kind
 from virt.xml.devices.disk import TUNABLE
-from virt.xml.edit import tree
 from virt.xml.edit.edits import Edit
 from virt.xml.edit.pending import counterpart
 from virt.xml.read.values import attribute, size_bytes, text, whole

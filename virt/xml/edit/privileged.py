@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 
 from lxml import etree
 
-from virt.xml.edit import tree
-from virt.xml.read.values import attribute
+from virt.xml import tree
+from virt.xml.read.values import attribute, text
 
 InPool = Callable[[str], bool]
 
@@ -34,7 +34,8 @@ def touched(old: etree._Element | None, new: etree._Element, in_pool: InPool) ->
     """What of that the new tree has and the old one had not, in words; [] when nothing. `in_pool`: whether a path is a volume of a pool."""
     before = Counter(_parts(old, in_pool)) if old is not None else Counter()
     added = Counter(_parts(new, in_pool)) - before
-    return sorted({words for words, _ in added})
+    formats = _changed_formats(old, new) if old is not None else ()
+    return sorted({*(words for words, _ in added), *formats})
 
 
 def touched_in(old_xml: str, new_xml: str, in_pool: InPool) -> list[str]:
@@ -48,9 +49,7 @@ def _parts(root: etree._Element, in_pool: InPool) -> Iterator[tuple[str, str]]:
     for name in root.attrib:
         if str(name).startswith("{"):
             yield "Attributes of another namespace", str(name)
-    for node in root:
-        if not isinstance(node.tag, str):
-            continue
+    for node in root.iterchildren("{*}*"):
         if node.tag.startswith("{"):
             yield f"{etree.QName(node).localname} ({etree.QName(node).namespace})", tree.canonical(node)
         elif node.tag not in _HARMLESS:
@@ -100,12 +99,29 @@ def _of_device(node: etree._Element, in_pool: InPool) -> Iterator[tuple[str, str
     yield from _stray_paths(node, in_pool)
 
 
+def _changed_formats(old: etree._Element, new: etree._Element) -> Iterator[str]:
+    """A raw disk whose guest wrote a qcow2 header into it names any file of the host: who reads it as another format must manage the host."""
+    before = dict(_formats(old))
+    for source, kind in _formats(new):
+        if before.get(source, kind) != kind:
+            yield f"Another format of {source}: {kind or 'probed'}"
+
+
+def _formats(root: etree._Element) -> Iterator[tuple[str, str]]:
+    for node in root.iterfind("devices/disk"):
+        source = node.find("source")
+        if source is not None:
+            yield str(source.get("file") or source.get("dev") or f"{source.get('pool')}/{source.get('volume')}"), attribute(node.find("driver"), "type")
+
+
 def _of_disk(node: etree._Element, in_pool: InPool) -> Iterator[tuple[str, str]]:
     """A volume of a pool is harmless; a path outside, a block device, a share on the network, a pass-through of SCSI are not."""
+    if node.find("source") is not None and not attribute(node.find("driver"), "type"):
+        yield "A disk whose format would be probed", ""
     if node.get("device") == "lun":
-        yield "A SCSI device of the host", tree.canonical(node.find("source")) if node.find("source") is not None else ""
+        yield "A SCSI device of the host", _text(node.find("source"))
     if (kind := node.get("type") or "file") not in ("file", "block", "volume", "dir"):
-        yield f"A disk by “{kind}”", tree.canonical(node.find("source")) if node.find("source") is not None else ""
+        yield f"A disk by “{kind}”", _text(node.find("source"))
     for source in node.iter("source"):
         for name in ("file", "dev", "dir"):
             path = source.get(name)
@@ -128,7 +144,7 @@ def _of_interface(node: etree._Element) -> Iterator[tuple[str, str]]:
         yield f"A bridge of the host: {attribute(source, 'bridge')}", ""
     else:
         where = attribute(source, "dev") or attribute(source, "path") or ""
-        yield f"A network card by “{kind}”{f': {where}' if where else ''}", tree.canonical(source) if source is not None else ""
+        yield f"A network card by “{kind}”{f': {where}' if where else ''}", _text(source)
     for name in ("script", "downscript", "actual"):
         if (found := node.find(name)) is not None:
             yield f"<{name}> of a network card", tree.canonical(found)
@@ -171,8 +187,9 @@ def _of_tpm(node: etree._Element) -> Iterator[tuple[str, str]]:
 
 def _of_rng(node: etree._Element) -> Iterator[tuple[str, str]]:
     backend = node.find("backend")
-    if attribute(backend, "model") not in ("random", "builtin") or (attribute(backend, "model") == "random" and (backend.text or "").strip() not in ("", *_RANDOM)):  # type: ignore[union-attr]
-        yield "Random numbers from elsewhere on the host", tree.canonical(backend) if backend is not None else ""
+    model, source = attribute(backend, "model"), text(backend)
+    if model != "builtin" and not (model == "random" and source in ("", *_RANDOM)):
+        yield "Random numbers from elsewhere on the host", _text(backend)
 
 
 def _of_audio(node: etree._Element) -> Iterator[tuple[str, str]]:
@@ -192,8 +209,17 @@ def _stray_paths(node: etree._Element, in_pool: InPool) -> Iterator[tuple[str, s
                 yield f"A path of the host: {value}", ""
 
 
+def _text(node: etree._Element | None) -> str:
+    return "" if node is None else tree.canonical(node)
+
+
 def _words_of(node: etree._Element) -> str:
-    names = {"hostdev": "A device of the host", "filesystem": "A folder of the host", "redirdev": "A redirected USB device", "smartcard": "A smart card of the host"}
+    names = {
+        "hostdev": "A device of the host",
+        "filesystem": "A folder of the host",
+        "redirdev": "A redirected USB device",
+        "smartcard": "A smart card of the host",
+    }
     where = attribute(node.find("source"), "dir") or node.get("type") or ""
     return f"{names.get(str(node.tag), f'<{node.tag}>')}{f': {where}' if where else ''}"
 

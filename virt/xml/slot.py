@@ -14,7 +14,7 @@ from typing import Protocol
 
 from lxml import etree
 
-from virt.xml.edit import tree
+from virt.xml import tree
 from virt.xml.read.values import size_bytes, whole
 
 
