@@ -79,6 +79,7 @@ class DefinitionIn(Schema):
 
 
 class SizeIn(Schema):
+    target: str = Field(..., min_length=1, max_length=32, description="the disk, as vda")
     size_bytes: int = Field(..., ge=512, le=2**60)
 
 
@@ -123,11 +124,11 @@ def replace_definition(request: HttpRequest, response: HttpResponse, machine_id:
     return _accepted(response, lambda: editor.define(wish.xml, wish.based_on))
 
 
-@router.put("/{machine_id}/disks/{target}/size", response={202: JobOut}, summary="Grow a disk")
-def grow_disk(request: HttpRequest, response: HttpResponse, machine_id: Id, target: str, wish: SizeIn) -> tuple[int, JobOut]:
+@router.put("/{machine_id}/disk-size", response={202: JobOut}, summary="Grow a disk")
+def grow_disk(request: HttpRequest, response: HttpResponse, machine_id: Id, wish: SizeIn) -> tuple[int, JobOut]:
     user = person(request)
     editor = Editor(user, access.to_change(user, machine_id))
-    return accepted(response, editor.grow(target[:32], wish.size_bytes))
+    return accepted(response, editor.grow(wish.target, wish.size_bytes))
 
 
 @router.put("/{machine_id}/tags", response=list[str], summary="Set its tags")

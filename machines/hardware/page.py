@@ -13,6 +13,7 @@ from lxml import etree
 
 from machines.hardware.definitions import Definitions
 from machines.hardware.forms import DeviceForm
+from machines.hardware.models import LiveDefinition
 from machines.models import Machine
 from virt.xml import tree
 from virt.xml.devices import KINDS, Field, Kind, others
@@ -165,5 +166,6 @@ def _title(node: etree._Element) -> str:
 
 def badge(machine: Machine) -> int | None:
     """How much waits for the next boot."""
-    live = getattr(machine, "live_definition", None) if machine.is_active else None
-    return live.pending if live else None
+    if not machine.is_active:
+        return None
+    return LiveDefinition.objects.filter(machine=machine).values_list("pending", flat=True).first()

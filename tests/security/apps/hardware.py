@@ -12,7 +12,7 @@ _XML = {"based_on": "d", "xml": "<domain><title>new</title></domain>"}
 KINDS: dict[str, Kind] = {
     "side": Kind("machine", lambda thing: {"pk": thing.machine.pk, "kind": "general", "key": "0"}),
     "new-device": Kind("machine", lambda thing: {"pk": thing.machine.pk, "kind": "input"}),
-    "machine-disk": Kind("machine", lambda thing: {"pk": thing.machine.pk, "machine_id": thing.machine.pk, "key": "vda", "target": "vda"}),
+    "machine-disk": Kind("machine", lambda thing: {"pk": thing.machine.pk, "key": "vda"}),
 }
 
 PAGES: dict[str, Row] = {
@@ -35,6 +35,6 @@ CALLS: dict[str, Row] = {
     "PATCH /machines/{machine_id}/hardware": does(Role.MANAGER, "machine", _EDIT, method="PATCH"),
     "GET /machines/{machine_id}/definition": reads(Role.OPERATOR, "machine"),
     "PUT /machines/{machine_id}/definition": does(Role.MANAGER, "machine", _XML, method="PUT"),
-    "PUT /machines/{machine_id}/disks/{target}/size": does(Role.MANAGER, "machine-disk", {"size_bytes": 2**35}, method="PUT"),
+    "PUT /machines/{machine_id}/disk-size": does(Role.MANAGER, "machine", {"target": "vda", "size_bytes": 2**35}, method="PUT"),
     "PUT /machines/{machine_id}/tags": does(Role.OPERATOR, "machine", {"tags": ["prod", "db"]}, method="PUT"),
 }
