@@ -8,9 +8,12 @@ from functools import cached_property
 from typing import Any
 
 from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from lxml import etree
 
+from live.templatetags.wv import icon
 from machines.hardware.definitions import Definitions
 from machines.hardware.forms import DeviceForm
 from machines.hardware.models import LiveDefinition
@@ -164,8 +167,9 @@ def _title(node: etree._Element) -> str:
     return str(node.tag)
 
 
-def badge(machine: Machine) -> int | None:
+def badge(machine: Machine) -> SafeString | None:
     """How much waits for the next boot."""
     if not machine.is_active:
         return None
-    return LiveDefinition.objects.filter(machine=machine).values_list("pending", flat=True).first()
+    count = LiveDefinition.objects.filter(machine=machine).values_list("pending", flat=True).first()
+    return format_html("{}{}", icon("hourglass", "ic-s", _("Waiting for the next boot:")), count) if count else None
