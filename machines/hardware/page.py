@@ -132,8 +132,12 @@ class Hardware:
         if not self.machine.is_active:
             return ""
         if form.values is None:
-            return "now" if form.kind.name in _AT_ONCE else "boot"
+            return ""  # said once, of the whole device
         return "now" if each.live else "boot"
+
+    def mark_of_new(self, kind: Kind) -> str:
+        """Where a device of the kind, as its form begins, takes effect."""
+        return "" if not self.machine.is_active else "now" if kind.name in _AT_ONCE else "boot"
 
     @cached_property
     def bootable(self) -> list[Bootable]:
