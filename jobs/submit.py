@@ -66,9 +66,7 @@ def submit(kind_name: str, subject: Subject, *, asked_by: User | None, params: d
     return job
 
 
-def submit_many(
-    kind_name: str, subjects: Sequence[Subject], *, asked_by: User | None, batch: str, params: dict[str, Any] | None = None
-) -> dict[int, Job]:
+def submit_many(kind_name: str, subjects: Sequence[Subject], *, asked_by: User | None, batch: str, params: dict[str, Any] | None = None) -> dict[int, Job]:
     """Save many jobs of one kind at once; {subject id: job}, without the subjects that another changing job holds.
 
     One insert, one message to the broker and a fact a host for all of them: ten thousand take a second, not half a minute.

@@ -12,9 +12,9 @@ import libvirt
 
 from virt.connection import Connection
 from virt.translation import translate
+from virt.xml.parse import parse
 from virt.xml.read.disk import Disk, read_disk
 from virt.xml.read.snapshot import SnapshotDefinition, read_snapshot
-from virt.xml.parse import parse
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,7 +40,8 @@ class Wish:
     @property
     def params(self) -> dict[str, Any]:
         return {
-            "name": self.name, "description": self.description, "kind": self.kind, "memory": self.memory, "quiesce": self.quiesce, "targets": list(self.targets),
+            "name": self.name, "description": self.description, "kind": self.kind, "memory": self.memory, "quiesce": self.quiesce,
+            "targets": list(self.targets),
         }  # fmt: skip
 
 
@@ -50,7 +51,7 @@ def refusal(machine: Machine) -> str:
         return _("It is not on its host any more.")
     if machine.is_stale:
         return _("%(host)s does not answer.") % {"host": machine.host.name}
-    if machine.has_saved_image and machine.state == State.OFF:
+    if _is_saved(machine):
         return _("Its memory is saved, and belongs to its disks as they are. Start it, or shut it down, first.")
     return "" if machine.persistent else _("It is transient: it has no definition to come back to.")
 
@@ -88,10 +89,10 @@ def create_for_many(user: User, machines: QuerySet[Machine], wish: Wish) -> list
 def revert(user: User, snapshot: Snapshot, *, run: bool, first: str = "") -> Job:
     """`first`: the name of a snapshot of now to take before, "" when what is now may be lost."""
     machine = snapshot.machine
-    if reason := refusal(machine):
-        # What is saved in memory is lost by reverting, which the person was told.
-        if not (machine.has_saved_image and machine.state == State.OFF and not first and not machine.is_stale and not machine.gone_at):
-            _refuse(user, REVERT, machine, reason)
+    # What is saved in memory is lost by reverting, which the person was told.
+    reason = "" if _is_saved(machine) and not first else refusal(machine)
+    if reason:
+        _refuse(user, REVERT, machine, reason)
     return jobs.submit(REVERT, machine.subject, asked_by=user, params={"name": snapshot.name, "run": run, "first": first})
 
 
@@ -114,6 +115,10 @@ def describe(user: User, snapshot: Snapshot, description: str) -> Job:
     if machine.gone_at or machine.is_stale:
         _refuse(user, DESCRIBE, machine, refusal(machine))
     return jobs.submit(DESCRIBE, machine.subject, asked_by=user, params={"name": snapshot.name, "description": description})
+
+
+def _is_saved(machine: Machine) -> bool:
+    return machine.has_saved_image and machine.state == State.OFF and not machine.gone_at and not machine.is_stale
 
 
 def _refuse(user: User, kind: str, machine: Machine, reason: str) -> NoReturn:

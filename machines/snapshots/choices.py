@@ -46,7 +46,7 @@ def drives_of(disks: Iterable[Mapping[str, Any]]) -> tuple[Drive, ...]:
 
 
 def why_not_internal(subject: Subject) -> str:
-    """"" when the disks can keep a snapshot inside themselves."""
+    """ "" when the disks can keep a snapshot inside themselves."""
     other = [drive.target for drive in subject.drives if drive.format != "qcow2"]
     if not subject.drives and not subject.active:
         return "It has no disk to take a snapshot of."
@@ -60,7 +60,7 @@ def why_not_internal(subject: Subject) -> str:
 
 
 def why_not_external(subject: Subject) -> str:
-    """"" when the disks' files can be frozen."""
+    """ "" when the disks' files can be frozen."""
     other = [drive.target for drive in subject.drives if not drive.is_file]
     if not subject.drives:
         return "It has no disk to take a snapshot of."

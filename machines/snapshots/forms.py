@@ -96,7 +96,7 @@ class CreateForm(NameForm):
         chosen = choices.best(self.subject, memory=memory, some_disks=some) if kind == "auto" else Kind(kind)
         reason = choices.why_not(self.subject, chosen or Kind.EXTERNAL, memory=memory, some_disks=some)
         if drives and not cleaned["targets"]:
-            reason = _("Choose at least one disk.")
+            reason = str(_("Choose at least one disk."))
         if reason:
             raise forms.ValidationError(reason)
         return cleaned | {"memory": memory, "some": some, "chosen": kind}

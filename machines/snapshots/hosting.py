@@ -91,7 +91,7 @@ class Hosted:
                 raise NoSpace(f"It can take up to {words_of(size + _LEAST_BYTES)}, and the pool {pool} has {words_of(free)} free.")
 
     def remove(self, paths: Iterable[str], survey: Survey, *, ignoring: frozenset[str] = frozenset()) -> None:
-        """Delete files of the job, each only when nobody (but snapshots `ignoring`) needs it, the uppermost first; what is needed stays, and the log says for whom."""
+        """Delete files, the uppermost first, each only when nobody (but snapshots `ignoring`) needs it. What is needed stays, and the log says for whom."""
         waiting, gone = list(dict.fromkeys(paths)), set[str]()
         while waiting:
             free = [path for path in waiting if not self._needs(path, survey, ignoring, gone)]
@@ -132,7 +132,7 @@ class Hosted:
 
 
 def users(uses: Iterable[Use]) -> str:
-    """"needed by a and b"."""
+    """ "needed by a and b"."""
     words = list(dict.fromkeys(use.words for use in uses))
     return ", ".join(words[:4]) + (" …" if len(words) > 4 else "")
 

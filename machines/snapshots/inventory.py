@@ -12,6 +12,7 @@ from machines.models import Machine
 from machines.snapshots.models import Kind, Snapshot, Trunk
 from virt import snapshot as virt_snapshot
 from virt.snapshot import MachineSnapshots, SnapshotSeen
+from virt.xml.read.snapshot import SnapshotDisk
 
 NAME = "snapshots"
 PERIOD_SECONDS = 300.0
@@ -29,9 +30,9 @@ def store(host_id: int, seen: Iterable[MachineSnapshots]) -> None:
 
 
 def _store_snapshots(host_id: int, shown: dict[int, MachineSnapshots]) -> set[int]:
-    known: defaultdict[int, dict[str, Snapshot]] = defaultdict(dict)
-    for row in Snapshot.objects.filter(machine__host_id=host_id, machine__gone_at=None):
-        known[row.machine_id][row.name] = row
+    known: defaultdict[int, dict[str, Snapshot | None]] = defaultdict(dict)
+    for each in Snapshot.objects.filter(machine__host_id=host_id, machine__gone_at=None):
+        known[each.machine_id][each.name] = each
     changed: set[int] = set()
     new: list[Snapshot] = []
     for machine_id, machine in shown.items():
@@ -45,7 +46,7 @@ def _store_snapshots(host_id: int, shown: dict[int, MachineSnapshots]) -> set[in
             else:
                 continue
             changed.add(machine_id)
-    gone = [row for rows in known.values() for row in rows.values()]
+    gone = [row for rows in known.values() for row in rows.values() if row]
     Snapshot.objects.filter(pk__in=[row.pk for row in gone]).delete()
     Snapshot.objects.bulk_create(new)
     return changed | {row.machine_id for row in gone}
@@ -75,7 +76,7 @@ def fields_of(seen: SnapshotSeen) -> dict[str, Any]:
         "kind": Kind.EXTERNAL if definition.is_external else Kind.INTERNAL,
         "has_memory": definition.has_memory,
         "current": seen.current,
-        "disks": [{"target": disk.target, "kind": disk.kind, "held": disk.held, "overlay": disk.overlay, "size": sizes.get(disk.held)} for disk in definition.disks],
+        "disks": [_disk(disk, sizes) for disk in definition.disks],
         "memory_file": definition.memory_file[:1024],
         "memory_file_bytes": sizes.get(definition.memory_file),
         "size_bytes": sum(sizes[path] for path in files) if files and all(path in sizes for path in files) else None,
@@ -83,3 +84,7 @@ def fields_of(seen: SnapshotSeen) -> dict[str, Any]:
         "memory_bytes": definition.memory_bytes,
         "xml": seen.xml,
     }
+
+
+def _disk(disk: SnapshotDisk, sizes: dict[str, int]) -> dict[str, Any]:
+    return {"target": disk.target, "kind": disk.kind, "held": disk.held, "overlay": disk.overlay, "size": sizes.get(disk.held)}

@@ -142,7 +142,9 @@ def _check_internal(hosted: Hosted, one: SnapshotSeen, survey: Survey, tops: set
         held = hosted.files.resolve(disk.held)
         over = survey.uses(held, but=lambda use: use.kind != "overlay")
         if disk.kind == "internal" and held and (held not in tops or over):
-            raise WrongState(f"{one.definition.name} lies inside {held}, which is frozen: {users(over) or 'the machine writes elsewhere now'}. Delete what came after first.")
+            raise WrongState(
+                f"{one.definition.name} lies inside {held}, which is frozen: {users(over) or 'the machine writes elsewhere now'}. Delete what came after first."
+            )
 
 
 def _check_branches(plan: _Plan, names: set[str], survey: Survey, hosted: Hosted) -> None:
@@ -157,14 +159,15 @@ def _check_merges(layers: list[str], bases: list[str], names: set[str], plan: _P
     """Merging changes each of `bases`, and takes the files above away."""
     for base in bases:
         above = layers[layers.index(base) - 1]
-        other = survey.uses(base, but=lambda use: _goes(use, names, hosted.uuid) or use.overlay in (above, *plan.files) or _is_own(use, hosted.uuid))
+        spare = (above, *plan.files)
+        other = [use for use in survey.uses(base) if not (_goes(use, names, hosted.uuid) or use.overlay in spare or _is_own(use, hosted.uuid))]
         if other:
-            raise WrongState(f"What was frozen then is the base of more than one branch: {base} is needed by {users(other)}. Delete all branches but one first.")
+            raise WrongState(f"More than one branch begins there: {base} is needed by {users(other)}. Delete all branches but one first.")
         if layers.index(above) and above not in bases:
             more = [path for path in survey.overlays(above) if path not in (layers[layers.index(above) - 1], *plan.files)]
             if more:
                 raise WrongState(f"{above} can't be merged into {base}: {', '.join(more)} rests on it too. Delete that branch first.")
-        inside = survey.uses(above, but=lambda use: use.kind != "snapshot" or use.snapshot in names or _is_frozen(use, above, hosted))
+        inside = [use for use in survey.uses(above) if use.kind == "snapshot" and use.snapshot not in names and not _is_frozen(use, above, hosted)]
         if inside:
             raise WrongState(f"{above} can't be merged: inside it lies {users(inside)}. Delete that first.")
 

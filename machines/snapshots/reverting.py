@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
+from typing import Any
 
 from lxml import etree
 
@@ -29,9 +30,9 @@ from virt import snapshot
 from virt.chain import Survey
 from virt.errors import HostUnreachable, NotFound, Unsupported, VirtError, WrongState
 from virt.machine import MachineSeen
-from virt.machine import State as Seen
 from virt.snapshot import SnapshotSeen
 from virt.xml.build.snapshot import domain_then, point_at
+from virt.xml.parse import parse
 from virt.xml.read.disk import Disk
 
 
@@ -98,7 +99,8 @@ def _revert_internal(hosted: Hosted, target: SnapshotSeen, wanted: Wanted) -> No
         held = hosted.files.resolve(disk.held)
         over = survey.uses(held, but=lambda use: use.kind != "overlay")
         if disk.kind == "internal" and (over or now.get(disk.target) != held):
-            raise WrongState(f"{wanted.name} lies inside {held}, and reverting would change it under {users(over) or 'what rests on it'}. Delete the snapshots that came after first.")
+            above = users(over) or "what rests on it"
+            raise WrongState(f"{wanted.name} lies inside {held}, and reverting would change it under {above}. Delete the snapshots that came after first.")
     before = next((one.definition.name for one in hosted.snapshots() if one.current), "")
     hosted.remember(before=before, reason=seen.reason)
     hosted.work.phase(f"Going back to {wanted.name}")
@@ -138,7 +140,7 @@ def _revert_external(hosted: Hosted, target: SnapshotSeen, wanted: Wanted) -> No
     hosted.sweep_strays(survey, {path.rpartition("/")[0] for path in memo["new"].values()})
 
 
-def _prepare(hosted: Hosted, target: SnapshotSeen) -> dict[str, dict[str, str]]:
+def _prepare(hosted: Hosted, target: SnapshotSeen) -> dict[str, Any]:
     """Steps 2 and 3. Up to here nothing of the machine was touched."""
     seen, definition, files = hosted.seen(), target.definition, hosted.files
     if any(disk.kind == "internal" for disk in definition.disks):
@@ -160,12 +162,12 @@ def _prepare(hosted: Hosted, target: SnapshotSeen) -> dict[str, dict[str, str]]:
     for name, path in held.items():
         if files.layer(new[name]) is None:
             files.make_overlay(new[name], path)
-    memo = {"new": new, "old": old, "ran": hosted.is_active()}
+    memo: dict[str, Any] = {"new": new, "old": old, "ran": hosted.is_active()}
     hosted.remember(**memo)
     return memo
 
 
-def _change_over(hosted: Hosted, target: SnapshotSeen, wanted: Wanted, memo: dict[str, dict[str, str]]) -> None:
+def _change_over(hosted: Hosted, target: SnapshotSeen, wanted: Wanted, memo: dict[str, Any]) -> None:
     """Steps 4 to 6, from where the host shows that they are."""
     seen = hosted.seen()
     if not _is_defined(hosted, seen, memo["new"]):
@@ -206,7 +208,6 @@ def _then(hosted: Hosted, target: SnapshotSeen, seen: MachineSeen, new: dict[str
 
 
 def _as_now(node: etree._Element, disk: Disk, xml: str) -> None:
-    from virt.xml.parse import parse
 
     for other in parse(xml).iterfind("devices/disk"):
         dev = other.find("target")
@@ -217,11 +218,11 @@ def _as_now(node: etree._Element, disk: Disk, xml: str) -> None:
                     node.remove(child)
                 if tag != "backingStore" and (found := other.find(tag)) is not None:
                     child = copy.deepcopy(found)
-                    child.attrib.pop("index", None)
+                    child.attrib.pop("index", "")
                     node.insert(0, child)
 
 
-def _go_back(hosted: Hosted, memo: dict[str, dict[str, str]]) -> None:
+def _go_back(hosted: Hosted, memo: dict[str, Any]) -> None:
     """Step 5 or 6 failed: as before, but for what was in memory."""
     version = hosted.row.definitions.filter(at__lte=hosted.work.job.started_at).first()
     hosted.work.log("That did not work: the machine is put back to where it was.")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
-from contextlib import contextmanager
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 
 from django.db import connection as database
 from django.utils import timezone
@@ -17,7 +18,7 @@ from machines.snapshots.hosting import MIB, Hosted, quietly
 from machines.snapshots.models import Kind, Picture
 from virt import machine as virt_machine
 from virt import snapshot
-from virt.errors import Conflict, HostUnreachable, Unsupported, VirtError
+from virt.errors import Conflict, HostUnreachable, OperationFailed, Unsupported, VirtError
 from virt.machine import MachineSeen
 from virt.xml.build.snapshot import WantedDisk, build_xml
 
@@ -83,9 +84,6 @@ def fate(hosted: Hosted, name: str) -> Fate:
 
 def follow(hosted: Hosted, name: str) -> None:
     """Its worker died, libvirt went on: until it is there, or is not."""
-    from datetime import timedelta
-
-    from virt.errors import OperationFailed
 
     found = fate(hosted, name)
     if found == Fate.STILL_RUNNING:

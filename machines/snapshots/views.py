@@ -21,7 +21,7 @@ from machines.snapshots.forms import BulkForm, CreateForm, DeleteForm, Descripti
 from machines.snapshots.models import Picture, Snapshot
 from machines.snapshots.shown import Snapshots
 from machines.snapshots.tree import below
-from machines.views.asking import first_error, number, user_of
+from machines.views.asking import number, user_of
 from machines.views.one import context_of
 
 _STUDY = "snapshots"
@@ -133,7 +133,12 @@ def bulk(request: HttpRequest) -> HttpResponse:
         return answers.refused(request, str(exc), reverse("machines:list"))
     accepted = [outcome.job for outcome in outcomes if outcome.job]
     refused = [outcome for outcome in outcomes if outcome.refused]
-    context |= {"accepted": len(accepted), "refused": refused[:_MOST_SHOWN_RESULTS], "refused_count": len(refused), "batch": accepted[0].batch if accepted else ""}
+    context |= {
+        "accepted": len(accepted),
+        "refused": refused[:_MOST_SHOWN_RESULTS],
+        "refused_count": len(refused),
+        "batch": accepted[0].batch if accepted else "",
+    }
     return answers.page(request, _in_dialog(request, "snapshots/bulk_result.html"), context)
 
 

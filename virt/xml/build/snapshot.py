@@ -88,7 +88,7 @@ def domain_then(xml: str, *, stored: bool, name: str, adjust: Callable[[etree._E
         raise Invalid("The host did not keep the machine's definition with this snapshot.")
     domain = copy.deepcopy(found)
     domain.tag = "domain"
-    domain.attrib.pop("id", None)
+    domain.attrib.pop("id", "")
     known_as = domain.find("name")
     if known_as is not None:
         known_as.text = name
