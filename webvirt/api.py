@@ -58,9 +58,9 @@ api = NinjaAPI(
 )
 api.add_router("/me", accounts, tags=["me"])
 api.add_router("/hosts", hosts, tags=["hosts"])
+api.add_router("/machines", snapshots, tags=["snapshots"])  # before the machines: "/machines/snapshots" is no machine
 api.add_router("/machines", machines, tags=["machines"])
 api.add_router("/machines", hardware, tags=["hardware"])
-api.add_router("/machines", snapshots, tags=["snapshots"])
 api.add_router("/jobs", jobs, tags=["jobs"])
 
 
