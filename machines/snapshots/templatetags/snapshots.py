@@ -37,7 +37,7 @@ def kind_words(snapshot: Snapshot) -> str:
 
 @register.filter
 def where_words(kind: Kind) -> str:
-    return _("outside of the disks, in new files") if kind == Kind.EXTERNAL else _("inside the disks")
+    return _("in new files (external)") if kind == Kind.EXTERNAL else _("inside the disks (internal)")
 
 
 @register.filter
