@@ -11,6 +11,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from hosts.devices import inventory as devices
+from machines.snapshots import inventory as snapshots
+from virt import capabilities
 from virt.connection import Connection
 
 Seconds = float
@@ -35,7 +38,12 @@ class Study:
     events: frozenset[str] = frozenset()
 
 
-STUDIES: tuple[Study, ...] = ()
+STUDIES: tuple[Study, ...] = (
+    # A new QEMU or firmware shows by the next look; the first one on a fresh libvirtd takes a minute.
+    Study("capabilities", 600.0, capabilities.offers, devices.store_offers),
+    # No event tells of them.
+    Study(snapshots.NAME, snapshots.PERIOD_SECONDS, snapshots.read, snapshots.store),
+)
 
 
 def stirred_by(event_kinds: Iterable[str]) -> set[str]:

@@ -22,6 +22,8 @@ from hosts.api import router as hosts
 from jobs.api import router as jobs
 from jobs.submit import Refused
 from machines.api import router as machines
+from machines.hardware.api import router as hardware
+from machines.snapshots.api import router as snapshots
 from webvirt import api_docs
 
 
@@ -56,7 +58,9 @@ api = NinjaAPI(
 )
 api.add_router("/me", accounts, tags=["me"])
 api.add_router("/hosts", hosts, tags=["hosts"])
+api.add_router("/machines", snapshots, tags=["snapshots"])  # before the machines: "/machines/snapshots" is no machine
 api.add_router("/machines", machines, tags=["machines"])
+api.add_router("/machines", hardware, tags=["hardware"])
 api.add_router("/jobs", jobs, tags=["jobs"])
 
 

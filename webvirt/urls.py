@@ -17,6 +17,8 @@ urlpatterns = [
     path("hosts/", include("hosts.urls")),
     path("machines/", include("machines.urls")),
     path("consoles/", include("consoles.urls")),
+    path("machines/", include("machines.hardware.urls")),
+    path("machines/", include("machines.snapshots.urls")),
     path("", include("webvirt.pages")),
 ]
 
