@@ -111,6 +111,28 @@ def test_somebody_dies(death: Death, stack: Stack, lab: Lab, tiny_guest: Image) 
     it.guest.host.virsh("destroy", it.guest.uuid)
 
 
+def test_merging_is_stopped_and_done_later(stack: Stack, lab: Lab, tiny_guest: Image) -> None:
+    it = Writing.make(stack, lab["h3"], "stopped", tiny_guest)
+    it.write("one")
+    it.take("first", kind="external", memory=False)
+    it.write("two")
+    (stack.directory / "halt").write_text("after blockjob.commit")
+    job = it.ask("DELETE", f"/{it.id_of('first')}")
+    reached = stack.directory / "reached"
+    wait_until("it merges", reached.exists, seconds=30)
+    reached.unlink()
+    assert stack.api.request("POST", f"jobs/{job}/cancel").status == 202
+    time.sleep(2.5)  # its worker looks each second
+    (stack.directory / "go").touch()
+    assert stack.wait_job(job)["state"] == "cancelled"
+    wait_until("first is forgotten", lambda: "first" not in it.names, seconds=20)
+    assert it.word == "two"
+    assert "is not merged yet" in stack.web.get(f"/machines/{it.number}/snapshots/").body.decode()
+    it.done(it.ask("POST", "/merge"))
+    assert it.word == "two"
+    assert it.files == {"stopped.qcow2"}
+
+
 def lab_names(it: Writing) -> list[str]:
     return [name for name in it.guest.host.virsh("snapshot-list", it.guest.uuid, "--name").splitlines() if name]
 
