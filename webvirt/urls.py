@@ -16,6 +16,7 @@ urlpatterns = [
     path("jobs/", include("jobs.urls")),
     path("hosts/", include("hosts.urls")),
     path("machines/", include("machines.urls")),
+    path("consoles/", include("consoles.urls")),
     path("machines/", include("machines.hardware.urls")),
     path("machines/", include("machines.snapshots.urls")),
     path("", include("webvirt.pages")),
