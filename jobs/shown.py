@@ -19,7 +19,7 @@ _TONES = {State.DONE: "ok", State.FAILED: "err", State.INTERRUPTED: "err"}
 _ICONS = {State.DONE: "circle-check", State.FAILED: "circle-x", State.INTERRUPTED: "alert-triangle", State.CANCELLED: "x"}
 # Shapes of the sprite; the words are the job's own.
 _GLYPHS = {State.QUEUED: "asleep", State.RUNNING: "moving", State.DONE: "ok", State.FAILED: "crashed", State.INTERRUPTED: "warn", State.CANCELLED: "off"}
-_UNTOLD = frozenset({"revision", "uuid"})  # parameters that only our own code understands
+_UNTOLD = frozenset({"revision", "uuid", "edits", "xml", "based_on", "secret"})  # parameters that only our own code understands
 _ESTIMATE_AFTER_SECONDS, _ESTIMATE_AFTER_PERCENT = 3.0, 2.0
 
 

@@ -16,6 +16,7 @@ urlpatterns = [
     path("jobs/", include("jobs.urls")),
     path("hosts/", include("hosts.urls")),
     path("machines/", include("machines.urls")),
+    path("machines/", include("machines.hardware.urls")),
     path("", include("webvirt.pages")),
 ]
 
