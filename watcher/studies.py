@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from hosts.storage import inventory as storage
 from virt.connection import Connection
 
 Seconds = float
@@ -35,7 +36,10 @@ class Study:
     events: frozenset[str] = frozenset()
 
 
-STUDIES: tuple[Study, ...] = ()
+STUDIES: tuple[Study, ...] = (
+    # A new file in a directory, a disk that grows, a pool that fills: libvirt sends no event for them.
+    Study("pool", 60.0, storage.read, storage.store, frozenset({"pool"})),
+)
 
 
 def stirred_by(event_kinds: Iterable[str]) -> set[str]:

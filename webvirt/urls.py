@@ -16,6 +16,7 @@ urlpatterns = [
     path("jobs/", include("jobs.urls")),
     path("hosts/", include("hosts.urls")),
     path("machines/", include("machines.urls")),
+    path("storage/", include("hosts.storage.urls")),
     path("", include("webvirt.pages")),
 ]
 
