@@ -17,6 +17,7 @@ urlpatterns = [
     path("hosts/", include("hosts.urls")),
     path("machines/", include("machines.urls")),
     path("machines/", include("machines.hardware.urls")),
+    path("storage/", include("hosts.storage.urls")),
     path("", include("webvirt.pages")),
 ]
 
