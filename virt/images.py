@@ -66,7 +66,9 @@ def _of(head: bytes, read: Read, size: int) -> Image:
     if head.startswith(b"KDMV"):
         return _vmdk(head, read)
     if b"# Disk DescriptorFile" in head[:512]:
-        raise Invalid("This VMDK holds no data: it names other files that do. Bring the machine as OVA, or as one VMDK file (monolithicSparse, streamOptimized).")
+        raise Invalid(
+            "This VMDK holds no data: it names other files that do. Bring the machine as OVA, or as one VMDK file (monolithicSparse, streamOptimized)."
+        )
     if head[0x40:0x44] == b"\x7f\x10\xda\xbe":
         return _vdi(head)
     if head.startswith(b"conectix"):

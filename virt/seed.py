@@ -21,7 +21,9 @@ LONGEST_USER_DATA = 512 * 1024
 _KINDS = {"#cloud-config": "cloud-config", "#!": "x-shellscript", "#include": "x-include-url", "## template: jinja": "jinja2"}
 _HOST_NAME = re.compile(r"(?=.{1,253}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*", re.IGNORECASE)
 _USER = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
-_KEY = re.compile(r"(ssh-(ed25519|rsa|dss)|ecdsa-sha2-nistp(256|384|521)|sk-(ssh-ed25519|ecdsa-sha2-nistp256)@openssh\.com) [A-Za-z0-9+/=]{40,12000}( [^\r\n\0]{0,200})?")
+_KEY = re.compile(
+    r"(ssh-(ed25519|rsa|dss)|ecdsa-sha2-nistp(256|384|521)|sk-(ssh-ed25519|ecdsa-sha2-nistp256)@openssh\.com) [A-Za-z0-9+/=]{40,12000}( [^\r\n\0]{0,200})?"
+)
 _PACKAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9+._:@/-]{0,127}")
 
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from hosts.devices import inventory as devices
-from virt import capabilities
 from hosts.storage import inventory as storage
+from virt import capabilities
 from virt.connection import Connection
 
 Seconds = float

@@ -22,6 +22,7 @@ from hosts.api import router as hosts
 from jobs.api import router as jobs
 from jobs.submit import Refused
 from machines.api import router as machines
+from machines.creation.api import router as creation
 from machines.hardware.api import router as hardware
 from webvirt import api_docs
 
@@ -57,6 +58,7 @@ api = NinjaAPI(
 )
 api.add_router("/me", accounts, tags=["me"])
 api.add_router("/hosts", hosts, tags=["hosts"])
+api.add_router("/machines", creation, tags=["new machines"])
 api.add_router("/machines", machines, tags=["machines"])
 api.add_router("/machines", hardware, tags=["hardware"])
 api.add_router("/jobs", jobs, tags=["jobs"])

@@ -20,7 +20,7 @@ Firmware = Literal["bios", "efi", "secure"]
 _SPARE_PORTS = 14  # of a q35 board, for devices that are plugged in while it runs: each PCIe device needs one
 _TARGETS = {"virtio": "vd", "scsi": "sd", "sata": "sd", "usb": "sd", "ide": "hd", "fdc": "fd"}
 _LIBOSINFO = "http://libosinfo.org/xmlns/libvirt/domain/1.0"
-_MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
+MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,9 +194,8 @@ def _add_devices(devices: etree._Element, machine: Machine) -> None:
     scsi = list(dict.fromkeys(disk.controller or "virtio-scsi" for disk in machine.disks if disk.bus == "scsi"))
     for disk, target in named(machine.disks):
         _add_disk(devices, disk, target)
-        if disk.bus == "scsi" and len(scsi) > 1:
-            controller, unit = scsi.index(disk.controller or "virtio-scsi"), ord(target[2]) - ord("a")
-            child(devices[-1], "address", type="drive", controller=str(controller), bus="0", target="0", unit=str(unit))
+        if disk.bus == "scsi" and (disk.controller or len(scsi) > 1):
+            _add_scsi_address(devices[-1], scsi.index(disk.controller or "virtio-scsi"), ord(target[2]) - ord("a"), vmware=bool(disk.controller))
     if machine.virt_type != "test":
         _add_controllers(devices, machine)
     for nic in machine.nics:
@@ -234,6 +233,12 @@ def _add_disk(devices: etree._Element, disk: Disk, target: str) -> None:
         child(node, "boot", order=str(disk.boots))
 
 
+def _add_scsi_address(node: etree._Element, controller: int, number: int, *, vmware: bool) -> None:
+    """VMware's controllers know one disk a target, virtio's take many units of one."""
+    target, unit = (number, 0) if vmware else (0, number)
+    child(node, "address", type="drive", controller=str(controller), bus="0", target=str(target), unit=str(unit))
+
+
 def _add_controllers(devices: etree._Element, machine: Machine) -> None:
     if machine.board.startswith(("q35", "pc-q35")):
         child(devices, "controller", type="pci", model="pcie-root")
@@ -248,7 +253,7 @@ def _add_controllers(devices: etree._Element, machine: Machine) -> None:
 def _add_nic(devices: etree._Element, nic: Nic) -> None:
     node = child(devices, "interface", type=nic.kind)
     if nic.mac:
-        if not _MAC.fullmatch(nic.mac.lower()) or int(nic.mac[:2], 16) & 1:
+        if not MAC.fullmatch(nic.mac.lower()) or int(nic.mac[:2], 16) & 1:
             raise Invalid("This is not the MAC address of a card.")
         child(node, "mac", address=nic.mac.lower())
     child(node, "source", **{nic.kind: nic.source})
