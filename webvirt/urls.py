@@ -18,6 +18,7 @@ urlpatterns = [
     path("machines/", include("machines.urls")),
     path("machines/", include("machines.hardware.urls")),
     path("storage/", include("hosts.storage.urls")),
+    path("machines/", include("machines.snapshots.urls")),
     path("", include("webvirt.pages")),
 ]
 
