@@ -50,7 +50,7 @@ def inspect(read: Read, size: int) -> Image:
     """What the file is. Raises Invalid with the reason for one that is not to be taken."""
     if size <= 0:
         raise Invalid("The file is empty.")
-    head = read(0, 1024)
+    head = read(0, 1024).ljust(1024, b"\0")
     for magic, words in _NOT_TAKEN:
         if head.startswith(magic):
             raise Invalid(words)

@@ -21,8 +21,3 @@ def get(user: User, pk: int, role: Role = Role.VIEWER) -> Creation:
 def visible_ids(user: User, ids: set[int]) -> set[int]:
     hosts = host_access.visible(user)
     return set(Creation.objects.filter(pk__in=ids, host__in=hosts).values_list("pk", flat=True))
-
-
-def creates_anywhere(user: User) -> bool:
-    """Whether there is any host on which the person may make machines."""
-    return user.rights.fleet >= Role.MANAGER or bool(user.rights.host_ids(Role.MANAGER))

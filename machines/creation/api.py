@@ -14,6 +14,7 @@ from accounts.api import person
 from accounts.roles import Role
 from jobs.api import Id, JobOut, accepted
 from machines import access
+from machines.api import router as machines  # one address, one router: its GET is theirs
 from machines.creation import access as creation_access
 from machines.creation import actions
 from machines.creation.order import MOST_AT_ONCE, names_of
@@ -126,7 +127,7 @@ class DeleteIn(Schema):
     force_off: bool = False
 
 
-@router.post("", response={202: list[CreatedOut]}, summary="Make machines: one, a series, or a thousand, with a result each")
+@machines.post("", response={202: list[CreatedOut]}, summary="Make machines: one, a series, or a thousand, with a result each")
 def create_machines(request: HttpRequest, wish: MachinesIn) -> tuple[int, list[CreatedOut]]:
     """Needs the role manager on the hosts. What makes no sense is refused as a whole (422) and names the machine; what a host can't do, one by one."""
     wanted = [one for number, machine in enumerate(wish.machines) for one in _wanted(number, machine)]

@@ -30,8 +30,8 @@ class Card:
 _CARDS = (
     ("cloud", _("Cloud image"), _("A ready-made system"), "cloud"),
     ("iso", _("ISO"), _("Install from a disc"), "disc"),
-    ("image", _("Disk image"), _("qcow2, raw, VMDK, VDI, VHD"), "device-floppy"),
-    ("ova", _("OVA or VMware"), _("With its hardware"), "file-import"),
+    ("image", _("Disk image"), _("qcow2, VMDK, VHDX…"), "device-floppy"),
+    ("ova", _("OVA"), _("VMware, VirtualBox"), "file-import"),
     ("network", _("Network boot"), _("PXE or iPXE"), "network"),
     ("volume", _("Existing disk"), _("Used as it is"), "database"),
     ("empty", _("Empty"), _("To be filled later"), "device-desktop"),
@@ -57,6 +57,9 @@ class NicRow:
     mac: str
 
 
+_FIRMWARES = (("", _("What suits the system")), ("bios", "BIOS"), ("efi", "UEFI"), ("secure", _("UEFI with Secure Boot")))
+
+
 class NewMachineForm(forms.Form):
     """One value a field here; disks and cards come as lists of equal length (`disk_pool`, `disk_size`, …)."""
 
@@ -65,9 +68,7 @@ class NewMachineForm(forms.Form):
     os = forms.ChoiceField(label=_("System"), required=False)
     vcpus = forms.IntegerField(label=_("vCPU"), min_value=1, max_value=1024, required=False)
     memory = forms.FloatField(label=_("Memory, GiB"), min_value=0.015, max_value=65536, required=False)
-    firmware = forms.ChoiceField(
-        label=_("Firmware"), required=False, choices=[("", _("What suits the system")), ("bios", "BIOS"), ("efi", "UEFI"), ("secure", _("UEFI with Secure Boot"))]
-    )
+    firmware = forms.ChoiceField(label=_("Firmware"), required=False, choices=_FIRMWARES)
     tpm = forms.BooleanField(label=_("TPM 2.0"), required=False)
     virt_type = forms.ChoiceField(
         label=_("Virtualisation"), required=False, choices=[("", _("What the host has")), ("kvm", "KVM"), ("qemu", _("Emulation, slow"))]

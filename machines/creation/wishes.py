@@ -16,8 +16,8 @@ from virt.xml.build.own import with_identity
 from virt.xml.build.volume import MOST_BYTES
 
 _MIB, _GIB = 2**20, 2**30
-_BUSES = ("", "virtio", "scsi", "sata", "ide", "usb")
-_NIC_MODELS = ("", "virtio", "e1000e", "e1000", "rtl8139", "vmxnet3")
+BUSES = ("", "virtio", "scsi", "sata", "ide", "usb")
+NIC_MODELS = ("", "virtio", "e1000e", "e1000", "rtl8139", "vmxnet3")
 _MOST_DISKS, _MOST_NICS = 20, 20
 
 
@@ -123,7 +123,7 @@ def _disks(wish: Wish, errors: dict[str, str]) -> tuple[DiskOrder, ...]:
             volume_names.pool_name(str(disk.get("pool", "")))
             if not (0 if copied else _MIB) <= size <= MOST_BYTES:
                 raise Invalid("A disk has 1 MiB to 64 TiB.")
-            if disk.get("format", "qcow2") not in ("qcow2", "raw") or disk.get("bus", "") not in _BUSES:
+            if disk.get("format", "qcow2") not in ("qcow2", "raw") or disk.get("bus", "") not in BUSES:
                 raise Invalid("A disk is qcow2 or raw, on virtio, scsi, sata, ide or usb.")
             found.append(DiskOrder(str(disk["pool"]), size, str(disk.get("format") or "qcow2"), str(disk.get("bus") or "")))
     if len(wish.disks) > _MOST_DISKS:
@@ -135,7 +135,7 @@ def _nics(wish: Wish, errors: dict[str, str]) -> tuple[NicOrder, ...]:
     found = []
     for nic in wish.nics[:_MOST_NICS]:
         kind, source, mac = str(nic.get("kind") or "network"), str(nic.get("source", "")), str(nic.get("mac") or "").lower()
-        if kind not in ("network", "bridge") or not source or len(source) > 200 or not source.isprintable() or (nic.get("model") or "") not in _NIC_MODELS:
+        if kind not in ("network", "bridge") or not source or len(source) > 200 or not source.isprintable() or (nic.get("model") or "") not in NIC_MODELS:
             errors["nics"] = "Each card has a network or a bridge of the host."
         elif mac and (not MAC.fullmatch(mac) or int(mac[:2], 16) & 1):
             errors["nics"] = f"{mac[:40]} is not the MAC address of a card."

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 
 from lxml import etree
 
-from virt.xml.build.own import with_identity
 from virt.xml import tree
+from virt.xml.build.own import with_identity
 
 
 def new_mac() -> str:
