@@ -204,7 +204,14 @@ def _cause(line: Line, jobs: Sequence[Job]) -> tuple[str, Job | None]:
 
 def _entry(machine_id: int, line: Line, jobs: Sequence[Job]) -> Entry:
     actor, job = _cause(line, jobs)
-    return Entry(machine_id=machine_id, at=line.at, kind=line.kind, words=line.words[:_LONGEST], actor=actor, job=job)
+    words = _told_by(job) if job and line.kind == "changed" else ""
+    return Entry(machine_id=machine_id, at=line.at, kind=line.kind, words=(words or line.words)[:_LONGEST], actor=actor, job=job)
+
+
+def _told_by(job: Job) -> str:
+    """What somebody asked for when they changed its definition, where the job says it."""
+    changes = job.params.get("changes")
+    return "; ".join(map(str, changes)) if isinstance(changes, list) else ""
 
 
 def _jobs_around(lines: Collection[tuple[int, Line]]) -> dict[int, list[Job]]:

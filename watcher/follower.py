@@ -16,6 +16,7 @@ from hosts import inventory as host_inventory
 from hosts.inventory import ONLINE, Standing
 from hosts.models import HostSample, State
 from live import facts, rollup
+from live.wishes import GUEST
 from machines import inventory
 from machines.hardware import inventory as hardware
 from machines.hardware.inventory import Live
@@ -363,6 +364,9 @@ class Follower:
         now = time.monotonic()
         if not stirred.isdisjoint(("pool", "network")):
             life.rounds.soon("stores", now)
+        for name in wishes:
+            if name.startswith(GUEST):
+                self._guests.wanted(name.removeprefix(GUEST), now)
         for name in (stirred_by(stirred) | wishes) & life.studies.keys():
             life.rounds.within(name, _STUDY_AFTER, now)
 

@@ -17,6 +17,7 @@ urlpatterns = [
     path("hosts/", include("hosts.urls")),
     path("machines/", include("machines.creation.urls")),
     path("machines/", include("machines.urls")),
+    path("consoles/", include("consoles.urls")),
     path("machines/", include("machines.hardware.urls")),
     path("storage/", include("hosts.storage.urls")),
     path("machines/", include("machines.snapshots.urls")),

@@ -47,7 +47,7 @@ class DeviceForm(forms.Form):
     def __init__(self, kind: Kind, offers: Offers, data: Any = None, *, values: Values | None = None, based_on: str = "") -> None:
         self.kind, self.values = kind, values
         self._offers = offers
-        usual = {each.name: each.default for each in kind.fields}
+        usual = {each.name: each.default or (_first(offers.networks) if each.offers == "networks" else "") for each in kind.fields}
         super().__init__(data, initial={**usual, **(values or {}), "based_on": based_on}, prefix=None)
         for each in kind.fields:
             self.fields[each.name] = self._field(each)
@@ -173,6 +173,10 @@ def _is_public_key(line: str) -> bool:
     except binascii.Error:
         return False
     return body[4 : 4 + int.from_bytes(body[:4], "big")] == match[1].encode()
+
+
+def _first(names: list[str]) -> str:
+    return "default" if "default" in names else names[0] if names else ""
 
 
 def _text(value: Any) -> str:

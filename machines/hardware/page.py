@@ -8,9 +8,12 @@ from functools import cached_property
 from typing import Any
 
 from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from lxml import etree
 
+from live.templatetags.wv import icon
 from machines.hardware.definitions import Definitions
 from machines.hardware.forms import DeviceForm
 from machines.hardware.models import LiveDefinition
@@ -129,8 +132,12 @@ class Hardware:
         if not self.machine.is_active:
             return ""
         if form.values is None:
-            return "now" if form.kind.name in _AT_ONCE else "boot"
+            return ""  # said once, of the whole device
         return "now" if each.live else "boot"
+
+    def mark_of_new(self, kind: Kind) -> str:
+        """Where a device of the kind, as its form begins, takes effect."""
+        return "" if not self.machine.is_active else "now" if kind.name in _AT_ONCE else "boot"
 
     @cached_property
     def bootable(self) -> list[Bootable]:
@@ -164,8 +171,9 @@ def _title(node: etree._Element) -> str:
     return str(node.tag)
 
 
-def badge(machine: Machine) -> int | None:
+def badge(machine: Machine) -> SafeString | None:
     """How much waits for the next boot."""
     if not machine.is_active:
         return None
-    return LiveDefinition.objects.filter(machine=machine).values_list("pending", flat=True).first()
+    count = LiveDefinition.objects.filter(machine=machine).values_list("pending", flat=True).first()
+    return format_html("{}{}", icon("hourglass", "ic-s", _("Waiting for the next boot:")), count) if count else None

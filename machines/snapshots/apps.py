@@ -22,7 +22,7 @@ class SnapshotsConfig(AppConfig):
 
         tabs.PARTS.add(
             Tab("snapshots", _("Snapshots"), "snapshots:list", 30, Role.VIEWER, badge=_count, warns=_unmerged),
-            Deed("snapshot", _("Take snapshot"), "camera", "snapshots:create", 20, Role.OPERATOR, why_not=actions.refusal),
+            Deed("snapshot", _("Take snapshot"), "camera", "snapshots:create", 20, Role.OPERATOR, why_not=actions.refusal, button=True),
         )
         again = ("snapshots",)
         kinds.declare(

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
+from django.http import QueryDict
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from machines.forms import MOST_AT_ONCE
+from machines.listing import Query
 from machines.models import Machine
 from machines.snapshots import choices
 from machines.snapshots.actions import Wish, subject_of
@@ -112,10 +114,13 @@ class BulkForm(NameForm):
     """The same name for many; each gets the kind that suits it best."""
 
     memory = forms.BooleanField(label=_("Keep the memory of those that run"), required=False)
+    all = forms.CharField(required=False, max_length=4_000, widget=forms.HiddenInput)
 
-    def __init__(self, data: Any = None) -> None:
-        super().__init__(data, initial={"name": usual_name(), "memory": True})
-        self._ids = data.getlist("ids") if data is not None else []
+    def __init__(self, sent: QueryDict) -> None:
+        """`sent`: the list's selection alone, or the form filled in."""
+        usual = {"name": usual_name(), "memory": True, "all": sent.get("all", "")}
+        super().__init__(sent if "name" in sent else None, initial=usual)
+        self._sent = sent
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
@@ -125,7 +130,13 @@ class BulkForm(NameForm):
 
     @property
     def ids(self) -> set[int]:
-        return {int(text) for text in self._ids if text.isascii() and text.isdigit() and len(text) < 16}
+        return {int(text) for text in self._sent.getlist("ids") if text.isascii() and text.isdigit() and len(text) < 16}
+
+    @property
+    def query(self) -> Query | None:
+        """The list whose machines are all meant, None when single ones are."""
+        text = self._sent.get("all", "")[:4_000]
+        return Query.of(QueryDict(text[1:])) if text.startswith("?") else None
 
     @property
     def wish(self) -> Wish:

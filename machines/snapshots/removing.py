@@ -157,6 +157,7 @@ def _check_branches(plan: _Plan, names: set[str], survey: Survey, hosted: Hosted
 
 def _check_merges(layers: list[str], bases: list[str], names: set[str], plan: _Plan, survey: Survey, hosted: Hosted) -> None:
     """Merging changes each of `bases`, and takes the files above away."""
+    hosted.need_room({base: _allocated(hosted, layers[layers.index(base) - 1]) for base in bases})
     for base in bases:
         above = layers[layers.index(base) - 1]
         spare = (above, *plan.files)
@@ -170,6 +171,11 @@ def _check_merges(layers: list[str], bases: list[str], names: set[str], plan: _P
         inside = [use for use in survey.uses(above) if use.kind == "snapshot" and use.snapshot not in names and not _is_frozen(use, above, hosted)]
         if inside:
             raise WrongState(f"{above} can't be merged: inside it lies {users(inside)}. Delete that first.")
+
+
+def _allocated(hosted: Hosted, path: str) -> int:
+    layer = hosted.files.layer(path)
+    return layer.allocation_bytes if layer else 0
 
 
 def _goes(use: Use, names: set[str], uuid: str) -> bool:
@@ -227,7 +233,7 @@ def _next_run(hosted: Hosted, target: str) -> _Run | None:
 
 def _merge(hosted: Hosted, target: str, run: _Run) -> None:
     memo = hosted.recall()
-    size = sum(layer.allocation_bytes for path in run.merged if (layer := hosted.files.layer(path)))
+    size = sum(_allocated(hosted, path) for path in run.merged)
     hosted.need_room({run.base: size})
     hosted.remember(begun=True, merged=[*memo.get("merged", []), *run.merged], moves=memo.get("moves", {}) | {run.top: run.base})
     _wake(hosted)

@@ -120,10 +120,10 @@ def picture(request: HttpRequest, pk: int, snapshot: int) -> HttpResponse:
 def bulk(request: HttpRequest) -> HttpResponse:
     """Of many machines, with a result for each. The list's selection is sent here first without a name: then it is asked for."""
     user = user_of(request)
-    form = BulkForm(request.POST if "name" in request.POST else None)
-    ids = BulkForm(request.POST).ids
-    chosen = machine_access.visible(user).filter(pk__in=ids)
-    context: dict[str, Any] = {"form": form, "ids": sorted(ids), "count": chosen.count(), "names": list(chosen.values_list("name", flat=True)[:12])}
+    form = BulkForm(request.POST)
+    chosen = form.query.machines(user) if form.query else machine_access.visible(user).filter(pk__in=form.ids)
+    context: dict[str, Any] = {"form": form, "ids": [] if form.query else sorted(form.ids), "count": chosen.count()}
+    context["names"] = list(chosen.values_list("name", flat=True)[:12])
     if not form.is_bound or not form.is_valid():
         status = 400 if form.is_bound else 200
         return answers.page(request, _in_dialog(request, "snapshots/bulk.html"), context, {"dialog": "snapshots/_bulk.html"}, status=status)

@@ -92,7 +92,7 @@ def _boot(recipe: Recipe) -> etree._Element:
     boot = _element("os", _element("type", "hvm", arch="x86_64", machine="q35" if recipe.uefi else "pc"))
     if recipe.uefi:
         boot.set("firmware", "efi")
-        boot.append(_element("loader", secure="no"))
+        boot.append(_element("firmware", _element("feature", enabled="no", name="secure-boot")))
     if recipe.image is not None:
         boot.append(_element("kernel", str(recipe.image.kernel)))
         boot.append(_element("initrd", str(recipe.image.initrd)))

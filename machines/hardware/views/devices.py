@@ -167,6 +167,7 @@ def _show(request: HttpRequest, machine: Machine, editor: Editor, form: DeviceFo
         "form": form,
         "kind": form.kind,
         "key": key,
+        "new": page.mark_of_new(form.kind) if not key else "",
         "node_name": form.kind.title_of(node) if node is not None else "",
         "summary": form.kind.summary(node) if node is not None else "",
         "usual": [each for each in asked if not each.described.rare],

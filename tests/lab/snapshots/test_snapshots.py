@@ -107,3 +107,50 @@ def test_middle_of_a_line_is_merged_live(stack: Stack, lab: Lab, tiny_guest: Ima
     it.delete("at-one", children=True)
     assert it.word == "one"
     assert it.files == {"line.qcow2"}
+
+
+def test_uefi(stack: Stack, lab: Lab) -> None:
+    """Its variables lie in a file of their own, so an internal snapshot is refused, and the best kind is external. Those of then come back with memory."""
+    it = Writing.make(stack, lab["h2"], "uefi", None, uefi=True)
+    answer = stack.api.request("POST", f"machines/{it.number}/snapshots", {"name": "inside", "kind": "internal"})
+    refused = stack.wait_job(int(answer.body["id"]))
+    assert refused["state"] == "failed"
+    assert "UEFI" in refused["error"]
+    it.take("first")
+    assert it.rows["first"]["kind"] == "external"
+    it.done(it.ask("POST", f"/{it.id_of('first')}/revert", {"first": "kept"}))
+    assert it.guest.state == "running"
+    it.guest.host.virsh("destroy", it.guest.uuid)
+    it.done(it.ask("POST", f"/{it.id_of('kept')}/revert", {}))
+    assert it.guest.state == "running"
+    it.delete("first", children=True)
+    assert it.files == {"uefi.qcow2"}
+
+
+def test_no_room(stack: Stack, lab: Lab, tiny_guest: Image) -> None:
+    """Said before, with the numbers, and nothing is lost: neither by taking nor by merging."""
+    host, small = lab["h2"], "/srv/small"
+    host.run("mkdir", "-p", small)
+    host.run("mount", "-t", "tmpfs", "-o", "size=100m", "none", small)
+    try:
+        it = Writing.make(stack, host, "full", tiny_guest, where=small)
+        it.write("one")
+        refused = stack.wait_job(it.ask("POST", body={"name": "with-memory", "kind": "external"}))
+        assert refused["state"] == "failed"
+        assert "It can take up to 145 MiB" in refused["error"]
+        it.take("disks", kind="external", memory=False)
+        it.write("two")
+        it.fill(30)
+        host.run("sh", "-c", f"head -c 55M /dev/zero > {small}/filler")
+        refused = stack.wait_job(it.ask("DELETE", f"/{it.id_of('disks')}"))
+        assert refused["state"] == "failed", refused
+        assert "free" in refused["error"]
+        assert it.names == {"disks"}
+        assert it.word == "two"
+        host.run("rm", f"{small}/filler")
+        it.delete("disks")
+        assert it.word == "two"
+        assert host.run("ls", small).split() == ["full.qcow2"]
+    finally:
+        lab["h2"].sweep()
+        host.run("umount", "-l", small)

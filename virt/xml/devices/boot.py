@@ -60,6 +60,13 @@ def _alike(live: etree._Element, stored: etree._Element) -> bool:
     return not asked and "bios" not in (_Firmware().read(live), _Firmware().read(stored))
 
 
+def _alike_order(live: etree._Element, stored: etree._Element) -> bool:
+    """A device that comes or goes at next boot is told by itself."""
+    both = {name for name, _ in bootable(live)} & {name for name, _ in bootable(stored)}
+    orders = [[name for name in _Order().read(root).split("\n") if name in both] for root in (live, stored)]
+    return orders[0] == orders[1]
+
+
 class _Order:
     """One device a line, first comes first: "disk vda", "interface 52:54:00:12:34:56"."""
 
@@ -155,7 +162,7 @@ KIND = Kind(
             compared=False,
             hint="A newer version of the same board; another board needs new addresses (XML)",
         ),
-        Field("order", "Boot order", _Order(), "order", check=order_problem),
+        Field("order", "Boot order", _Order(), "order", check=order_problem, alike=_alike_order),
         Field("menu", "Boot menu", "os/bootmenu/@enable", "choice", (("", "As the firmware has it"), ("yes", "Yes"), ("no", "No"))),
         Field("timeout", "Menu waits (ms)", "os/bootmenu/@timeout", "number", most=65535, rare=True),
         Field("useserial", "BIOS speaks on the serial line", "os/bios/@useserial", "choice", (("", "–"), ("yes", "Yes"), ("no", "No")), rare=True),

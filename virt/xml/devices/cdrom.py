@@ -45,7 +45,7 @@ KIND = Kind(
     complete=complete,
     settle=with_medium,
     fields=(
-        Field("target", "Name", "target/@dev", hint="sda, hda …; the next free one if empty"),
+        Field("target", "Name", "target/@dev", hint="sda, hda …; the next free one if empty", rare=True),
         Field(
             "source",
             "Medium",

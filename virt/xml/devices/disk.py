@@ -89,7 +89,7 @@ KIND = Kind(
     complete=complete,
     settle=with_place,
     fields=(
-        Field("target", "Name", "target/@dev", hint="vda, sda …; the next free one if empty"),
+        Field("target", "Name", "target/@dev", hint="vda, sda …; the next free one if empty", rare=True),
         Field(
             "source",
             "Volume",

@@ -32,7 +32,7 @@ KIND = Kind(
     complete=complete,
     settle=with_medium,
     fields=(
-        Field("target", "Name", "target/@dev", hint="fda or fdb; the next free one if empty"),
+        Field("target", "Name", "target/@dev", hint="fda or fdb; the next free one if empty", rare=True),
         Field(
             "source",
             "Medium",

@@ -109,7 +109,8 @@ def _of_devices(kind: Kind, live: etree._Element, stored: etree._Element) -> lis
         assert node is not None
         device = kind.title_of(node)
         if running is None:
-            found.append(Pending(kind.name, keys[node], device, "add"))
+            if kind.name != "controller" or node.get("type") in ("scsi", "usb", "virtio-serial"):  # others are the board's, made for new devices
+                found.append(Pending(kind.name, keys[node], device, "add"))
         elif saved is None:
             if kind.removable and kind.name != "controller":
                 found.append(Pending(kind.name, keys[node], device, "remove"))
