@@ -74,7 +74,7 @@ class MachineIn(Schema):
     firmware: Literal["", "bios", "efi", "secure"] = ""
     tpm: bool = False
     start: bool = True
-    cloud_init: CloudInitIn = Field(default_factory=CloudInitIn)
+    cloud_init: CloudInitIn | None = None
     xml: str = Field("", max_length=1_000_000)
 
 
@@ -168,7 +168,7 @@ def _wanted(number: int, machine: MachineIn) -> list[actions.Wanted]:
     plain = machine.dict(exclude={"name", "host_id", "cloud_init"})
     try:
         names = names_of(machine.name)
-        order, secrets = order_of(Wish(**plain, **machine.cloud_init.dict()))
+        order, secrets = order_of(Wish(**plain, **(machine.cloud_init.dict() if machine.cloud_init else {})))
     except Invalid as exc:
         raise HttpError(422, f"machines.{number}.name: {exc}") from exc
     except Wrong as exc:

@@ -20,13 +20,13 @@ class CreationConfig(AppConfig):
 
         audience.register("creation", access.visible_ids)
         subjects.register("creation", subjects.Look("creation:creation", "plus"))
-        long = {"quick": False, "stirs": ("pool",)}
+        pool = ("pool",)  # the study that looks again
         kinds.declare(
-            kinds.Kind("machines.creation.create", "Create", "plus", cancellable=True, **long),
-            kinds.Kind("machines.creation.clone", "Clone", "copy", cancellable=True, **long),
-            kinds.Kind("machines.creation.clean_up", "Clean up after", "trash", **long),
+            kinds.Kind("machines.creation.create", "Create", "plus", cancellable=True, quick=False, stirs=pool),
+            kinds.Kind("machines.creation.clone", "Clone", "copy", cancellable=True, quick=False, stirs=pool),
+            kinds.Kind("machines.creation.clean_up", "Clean up after", "trash", quick=False, stirs=pool),
             kinds.Kind("machines.creation.rename", "Rename", "edit"),
-            kinds.Kind("machines.creation.delete", "Delete", "trash", **long),
+            kinds.Kind("machines.creation.delete", "Delete", "trash", quick=False, stirs=pool),
         )
         tabs.PARTS.add(
             Deed("clone", _("Clone…"), "copy", "creation:clone", 40, Role.MANAGER, actions.why_not_clone),

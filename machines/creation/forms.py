@@ -144,9 +144,10 @@ class NewMachineForm(forms.Form):
 
     def names(self) -> list[str]:
         """Raises Invalid."""
-        if not self.asked.get("name", "").strip():
+        pattern = str(self.asked.get("name", "")).strip()
+        if not pattern:
             raise Invalid("A machine needs a name.")
-        return names_of(self.asked["name"].strip())
+        return names_of(pattern)
 
     def wish(self, *, start: bool) -> Wish:
         """After is_valid(); with what is wrong left out, for the summary."""

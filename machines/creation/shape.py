@@ -92,7 +92,8 @@ def bus_of(order: Order, wanted: str = "") -> str:
 
 def _booting(disks: tuple[Disk, ...], order: Order) -> tuple[Disk, ...]:
     """The first disk, then the disc: an empty disk is passed over, an installed one is started. From the network, that comes first."""
-    found, place = [], 1 if order.source != "network" else 2
+    found: list[Disk] = []
+    place = 1 if order.source != "network" else 2
     for disk in disks:
         boots = disk.device == "disk" and not any(each.boots and each.device == "disk" for each in found)
         boots = boots or (disk.device == "cdrom" and order.source == "iso")

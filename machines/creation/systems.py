@@ -89,8 +89,8 @@ def _newest(systems: Iterable[System]) -> Iterator[System]:
     for system in systems:
         if family := next((family for family in _WANTED if system.name.startswith(family)), None):
             families.setdefault(family, []).append(system)
-    for family in families.values():
-        yield from sorted(family, key=lambda system: _numbers(system.name), reverse=True)[:_NEWEST_OF_A_FAMILY]
+    for members in families.values():
+        yield from sorted(members, key=lambda system: _numbers(system.name), reverse=True)[:_NEWEST_OF_A_FAMILY]
 
 
 def _numbers(name: str) -> tuple[int, ...]:

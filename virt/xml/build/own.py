@@ -16,7 +16,8 @@ def with_identity(xml: str, name: str, uuid: str) -> str:
         raise Invalid("This is not the XML of a machine.", f"<{root.tag}>")
     _set(root, "name", machine_name(name))
     _set(root, "uuid", machine_uuid(uuid))
-    root.attrib.pop("id", None)
+    if "id" in root.attrib:
+        del root.attrib["id"]
     return etree.tostring(root, encoding="unicode", pretty_print=True)
 
 

@@ -25,11 +25,10 @@ def cloned(xml: str, name: str, uuid: str, disks: Mapping[str, tuple[str, str]])
             _point(node, *copy)
     for node in root.iterfind("devices/interface"):
         _set_mac(node)
-    for tag in ("devices/graphics/listen[@type='socket']",):
-        for node in root.iterfind(tag):
-            node.attrib.pop("socket", None)
+    for node in root.iterfind("devices/graphics/listen[@type='socket']"):
+        _without(node, "socket")
     for node in root.iterfind("devices/channel/source[@mode='bind']"):
-        node.attrib.pop("path", None)
+        _without(node, "path")
     for node in [*root.iterfind("genid"), *root.iterfind("os/nvram")]:
         _fresh(node)
     return etree.tostring(root, encoding="unicode", pretty_print=True)
@@ -39,8 +38,7 @@ def _point(node: etree._Element, path: str, format: str) -> None:
     source = node.find("source")
     if source is None:
         return
-    for attribute in ("file", "dev", "pool", "volume", "index", "startupPolicy"):
-        source.attrib.pop(attribute, None)
+    _without(source, "file", "dev", "pool", "volume", "index", "startupPolicy")
     node.set("type", "block" if path.startswith("/dev/") else "file")
     source.set("dev" if path.startswith("/dev/") else "file", path)
     driver = node.find("driver")
@@ -75,3 +73,9 @@ def _fresh(node: etree._Element) -> None:
             parent.remove(node)
     else:
         node.text = None
+
+
+def _without(node: etree._Element, *attributes: str) -> None:
+    for name in attributes:
+        if name in node.attrib:
+            del node.attrib[name]
