@@ -95,6 +95,11 @@ class Overview:
         return self._may(Role.OPERATOR) and not self.machine.gone_at
 
     @cached_property
+    def changes_it(self) -> bool:
+        """May change its hardware."""
+        return self._may(Role.MANAGER) and not self.machine.gone_at
+
+    @cached_property
     def tabs(self) -> list[Shown]:
         return tabs.PARTS.tabs(self.machine, self._role)
 

@@ -245,8 +245,8 @@ def refusal(machine: Machine) -> str:
         return "It is not on its host any more."
     if machine.is_stale:
         return f"{machine.host.name} does not answer."
-    if not machine.persistent and not machine.is_active:
-        return "It has no definition that could be changed."
+    if not machine.persistent:
+        return "It is transient: it has no definition that could be changed."
     return ""
 
 
@@ -270,8 +270,8 @@ def set_tags(user: User, machine: Machine, texts: Sequence[str]) -> None:
 
 def agent_refusal(machine: Machine) -> str:
     """Why the guest can't be asked for anything now, with the fix; "" when it can."""
-    if reason := refusal(machine):
-        return reason
+    if machine.gone_at or machine.is_stale:
+        return refusal(machine)
     if not machine.is_active:
         return "It is off."
     if not machine.agent:

@@ -23,9 +23,9 @@ class HardwareConfig(AppConfig):
             Deed("guest-key", _("Add an SSH key in the guest"), "key", "hardware:ssh-key", 71, Role.MANAGER, why_not=actions.agent_refusal),
         )
         kinds.declare(
-            kinds.Kind("machines.hardware.apply", "Change hardware", "settings", stirs=("storage",)),
+            kinds.Kind("machines.hardware.apply", "Change hardware", "settings", stirs=("pool",)),
             kinds.Kind("machines.hardware.define", "Change the definition", "file-code"),
-            kinds.Kind("machines.hardware.resize", "Grow a disk", "arrow-up", stirs=("storage",)),
+            kinds.Kind("machines.hardware.resize", "Grow a disk", "arrow-up", stirs=("pool",)),
             kinds.Kind("machines.hardware.set_password", "Set a password in the guest", "lock"),
             kinds.Kind("machines.hardware.add_ssh_key", "Add an SSH key in the guest", "key"),
         )

@@ -53,7 +53,7 @@ def _apply_settled(work: Work) -> Fate:
     connection, machine = _reach(work)
     seen = hardware.read(connection, machine.uuid)
     wishes = [Edit.of(each) for each in work.params["edits"]]
-    stored = tree.parse(seen.stored or seen.live)
+    stored = tree.parse(seen.stored)
     if not all(editing.is_done(stored, edit) for edit in wishes):
         return Fate.NOT_DONE
     if seen.active and any(_outstanding(edit, seen, stored) for edit in wishes):
@@ -80,8 +80,9 @@ def apply(work: Work) -> Result:
     connection, machine = _reach(work)
     seen = hardware.read(connection, machine.uuid)
     _refuse_stale(work, seen)
+    _refuse_transient(seen)
     wishes = [_unsealed(Edit.of(each)) for each in work.params["edits"]]
-    before = tree.parse(seen.stored or seen.live)
+    before = tree.parse(seen.stored)
     trees = [before]
     for edit in wishes:
         after = tree.twin(trees[-1])
@@ -89,9 +90,10 @@ def apply(work: Work) -> Result:
         trees.append(after)
     _refuse_foreign(work, machine, before, trees[-1])
     plans = [plan(edit, tree.parse(seen.live), old, new) for edit, old, new in zip(wishes, trees, trees[1:], strict=False)] if seen.active else []
-    _store(work, connection, seen, trees[-1], plans)
+    work.phase("Saving the definition")
+    hardware.define(connection, tree.text_of(trees[-1]))
     outcome = _do_live(work, connection, machine.uuid, plans)
-    return _told(work, connection, machine, wishes, outcome, stored=seen.persistent)
+    return _told(work, connection, machine, wishes, outcome)
 
 
 def _unsealed(edit: Edit) -> Edit:
@@ -101,14 +103,6 @@ def _unsealed(edit: Edit) -> Edit:
     except Refused as exc:
         raise Invalid(str(exc)) from exc
     return Edit(edit.verb, edit.kind, edit.key, values)
-
-
-def _store(work: Work, connection: Connection, seen: Definitions, edited: etree._Element, plans: Sequence[Plan]) -> None:
-    if seen.persistent:
-        work.phase("Saving the definition")
-        hardware.define(connection, tree.text_of(edited))
-    elif any(each.later for each in plans):
-        raise WrongState("The machine is transient: what takes effect at next boot has nowhere to be saved.")
 
 
 def _do_live(work: Work, connection: Connection, uuid: str, plans: Sequence[Plan]) -> _Outcome:
@@ -130,21 +124,20 @@ def _do_live(work: Work, connection: Connection, uuid: str, plans: Sequence[Plan
     return outcome
 
 
-def _told(work: Work, connection: Connection, machine: Machine, wishes: Sequence[Edit], outcome: _Outcome, *, stored: bool) -> Result:
+def _told(work: Work, connection: Connection, machine: Machine, wishes: Sequence[Edit], outcome: _Outcome) -> Result:
     """What is true on the host afterwards, in words."""
     _look(work, hardware.read(connection, machine.uuid), wishes)
     for title in outcome.later:
         work.log(f"At next boot: {title}.")
     if outcome.refused:
-        saved = "It is saved, and takes effect at next boot. " if stored else ""
         what, why = outcome.refused[0]
-        raise OperationFailed(f"{saved}The running machine did not take it. {what}: {why}", why.detail, why.code)
+        raise OperationFailed(f"It is saved, and takes effect at next boot. The running machine did not take it. {what}: {why}", why.detail, why.code)
     return {"at_once": outcome.taken, "at_next_boot": outcome.later}
 
 
 def _look(work: Work, after: Definitions, wishes: Sequence[Edit]) -> None:
     """libvirt may write a value its own way; it is told, not taken for a failure."""
-    root = tree.parse(after.stored or after.live)
+    root = tree.parse(after.stored)
     for edit in wishes:
         kind = edit.described
         node = kind.find(root, editing.key_after(edit))
@@ -175,8 +168,7 @@ def define(work: Work) -> Result:
     connection, machine = _reach(work)
     seen = hardware.read(connection, machine.uuid)
     _refuse_stale(work, seen)
-    if not seen.persistent:
-        raise WrongState("The machine is transient: it has no definition that could be changed.")
+    _refuse_transient(seen)
     old, new = tree.parse(seen.stored), tree.parse(str(work.params["xml"]))
     if (new.findtext("uuid") or "").strip() != machine.uuid:
         raise Invalid("This is the definition of another machine.")
@@ -251,6 +243,11 @@ def _with_secret(work: Work, words: str, deed: Callable[[Connection, str, str], 
 def _refuse_stale(work: Work, seen: Definitions) -> None:
     if seen.digest != work.params["based_on"]:
         raise WrongState("Somebody changed the definition meanwhile. Nothing was done; look at it and ask again.")
+
+
+def _refuse_transient(seen: Definitions) -> None:
+    if not seen.persistent:
+        raise WrongState("The machine is transient: it has no definition that could be changed.")
 
 
 def _refuse_foreign(work: Work, machine: Machine, old: etree._Element, new: etree._Element) -> None:

@@ -1,17 +1,12 @@
-// <wv-order><textarea name="order">a\nb</textarea><ol hidden><li data-name="a"><input type="checkbox" checked> … <button data-move="up"><button data-move="down"></li>…</ol></wv-order>
+// <wv-order><textarea name="order">a\nb</textarea><ol><li data-name="a" draggable="true"><input type="checkbox" checked> … <button data-move="up">
+// <button data-move="down"></li>…</ol></wv-order>
 //
-// An order that is typed line by line where there are no scripts: here it is a list whose entries are ticked, dragged, and moved by their
-// buttons or with Alt and the arrow keys. The textarea holds what is ticked, in order, and says `change`.
+// An order that is typed line by line where there are no scripts: here it is a list (the sheet shows one or the other) whose entries are
+// ticked, dragged, and moved by their buttons or with Alt and the arrow keys. The textarea holds what is ticked, in order, and says `change`.
 class WvOrder extends HTMLElement {
   #dragged = null;
 
-  connectedCallback() {
-    this.list.hidden = false;
-    this.field.hidden = true;
-    for (const item of this.list.children) item.draggable = true;
-    for (const kind of KINDS) this.addEventListener(kind, this);
-    this.#ends();
-  }
+  connectedCallback() { for (const kind of KINDS) this.addEventListener(kind, this); }
 
   disconnectedCallback() { for (const kind of KINDS) this.removeEventListener(kind, this); }
 
@@ -50,17 +45,7 @@ class WvOrder extends HTMLElement {
 
   #tell() {
     this.field.value = [...this.list.children].filter((item) => item.querySelector("input").checked).map((item) => item.dataset.name).join("\n");
-    this.#ends();
     this.field.dispatchEvent(new Event("change", { bubbles: true }));
-  }
-
-  /** What can't move further says so, and stays in reach of the keyboard. */
-  #ends() {
-    const items = [...this.list.children];
-    for (const [index, item] of items.entries()) {
-      item.querySelector("[data-move=up]").setAttribute("aria-disabled", index === 0);
-      item.querySelector("[data-move=down]").setAttribute("aria-disabled", index === items.length - 1);
-    }
   }
 }
 

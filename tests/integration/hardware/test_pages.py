@@ -17,6 +17,7 @@ from machines.hardware import inventory as hardware_inventory
 from machines.hardware import secrets
 from machines.hardware.inventory import Live
 from machines.hardware.models import LiveDefinition
+from machines.hardware.offers import Offers, Volume
 from machines.models import Definition, Machine, State
 from tests import inventory
 from tests.integration.hardware.conftest import LIVE, STORED
@@ -175,12 +176,22 @@ def test_what_reaches_into_the_host_needs_who_manages_it(manager: Client, host_m
     assert post(host_manager, machine, path, data | {"confirmed": "1"}, **ASYNC).status_code == 204
 
 
-def test_the_disk_of_another_machine_needs_who_manages_both(manager: Client, machine: Machine) -> None:
-    inventory.machine(machine.host, "other", disks=[{"target": "vda", "device": "disk", "source": "pool/theirs"}])
-    wish = {"source": "pool/theirs", "format": "raw", "bus": "virtio", "confirmed": "1"}
-    answer = post(manager, machine, "hardware/add/disk", wish, **ASYNC)
-    assert answer.status_code == 403
+def test_the_disk_of_another_machine_needs_who_manages_both(manager: Client, machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Under either of its names; and what stands on a file outside the pools, or is not known at all, reaches into the host."""
+    volumes = [
+        Volume("pool/theirs", "/pool/theirs", "raw", 1, ""),
+        Volume("pool/base", "/pool/base", "qcow2", 1, ""),
+        Volume("pool/free", "/pool/free", "qcow2", 1, "/pool/base"),
+        Volume("pool/odd", "/pool/odd", "qcow2", 1, "/etc/shadow"),
+    ]
+    monkeypatch.setattr(Offers, "volumes", volumes)
+    inventory.machine(machine.host, "other", disks=[{"target": "vda", "device": "disk", "source": "/pool/theirs"}])
+    wish = {"format": "raw", "bus": "virtio", "confirmed": "1"}
+    for source in ("pool/theirs", "/pool/theirs", "pool/odd", "pool/unknown", "pool/base", "/pool/elsewhere"):
+        assert post(manager, machine, "hardware/add/disk", wish | {"source": source}, **ASYNC).status_code == 403, source
     assert post(manager, machine, "hardware/add/disk", wish | {"source": "pool/free"}, **ASYNC).status_code == 204
+    # By its path, which all of libvirt understands, and in the format that its pool knows it by.
+    assert Job.objects.get().params["edits"][0]["values"] | {"source": "/pool/free", "format": "qcow2"} == Job.objects.get().params["edits"][0]["values"]
 
 
 def test_a_mac_address_that_another_machine_has_is_warned_of(manager: Client, machine: Machine) -> None:

@@ -10,11 +10,13 @@ from typing import Any
 import pytest
 from playwright.sync_api import expect
 
+from tests.browser import kit
 from tests.browser.kit import Tab
 from tests.lab.guests import Image, Recipe
 from tests.lab.lab import Guest, Lab
 from tests.stack import Stack
 from tests.waiting import wait_until
+from virt.xml.devices import KINDS
 
 pytestmark = pytest.mark.usefixtures("online")
 
@@ -198,3 +200,44 @@ def _inside(guest: Guest, command: str) -> str:
 
 def _image(lab: Lab, name: str, size: str) -> None:
     subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", str(lab.shared / name), size], check=True)
+
+
+def test_every_form_in_a_browser(stack: Stack, number: int, tab: Tab, new_tab: Any) -> None:
+    """Each kind's form opens and is reachable for everybody; the boot order is moved by keyboard; a telephone shows all of it."""
+    for name, kind in KINDS.items():
+        page = tab.open(f"/machines/{number}/hardware/add/{name}/" if kind.addable and kind.is_device else f"/machines/{number}/hardware/{name}/0/")
+        expect(page.locator("#device-form")).to_be_visible()
+        if name in ("cpu", "boot", "disk", "nic", "graphics"):
+            assert tab.violations() == [], name
+    page = tab.open(f"/machines/{number}/hardware/add/nic/")
+    expect(page.get_by_label("Way of macvtap")).to_be_hidden()
+    page.get_by_label("Connected to").select_option("direct")
+    expect(page.get_by_label("Way of macvtap")).to_be_visible()
+
+    page = tab.open(f"/machines/{number}/hardware/boot/0/")
+    order = page.locator("wv-order li")
+    names = [str(order.nth(index).get_attribute("data-name")) for index in range(order.count())]
+    card = next(name for name in names if name.startswith("interface"))
+    line = page.locator(f'li[data-name="{card}"]')
+    line.locator("input").focus()
+    page.keyboard.press("Space")
+    for _ in names:
+        page.keyboard.press("Alt+ArrowUp")
+    expect(order.first).to_have_attribute("data-name", card)
+    expect(line.locator("input")).to_be_focused()
+    expect(page.locator("#proposal ins").filter(has_text='<boot order="1"/>')).to_be_visible()
+    with tab.without_reload():
+        page.get_by_role("button", name="Apply 1 change").click()
+        expect(page.locator("#proposal")).to_be_hidden()
+        wait_until("it is saved", lambda: _first_of_boot_order(stack, number) == card, seconds=20)
+
+    small = new_tab(viewport=kit.PHONE)
+    for path in ("hardware/disk/vda/", "xml/"):
+        page = small.open(f"/machines/{number}/{path}")
+        assert page.evaluate("() => document.documentElement.scrollWidth <= innerWidth"), path
+        assert small.violations() == [], path
+
+
+def _first_of_boot_order(stack: Stack, number: int) -> str:
+    devices = _hardware(stack, number)["devices"]
+    return str(next(each for each in devices if each["kind"] == "boot")["values"]["order"]).split("\n")[0]

@@ -14,7 +14,7 @@ STORED = (Path(__file__).parents[1] / "virt" / "data" / "stored.xml").read_text(
 
 
 def in_pool(path: str) -> bool:
-    return path.startswith("/pool/")
+    return path.startswith(("/pool/", "p/"))
 
 
 def _with(old: str, new: str) -> list[str]:
@@ -28,6 +28,7 @@ IN = "</devices>"
 @pytest.mark.parametrize(
     "device",
     [
+        "<disk type='volume' device='disk'><driver name='qemu' type='raw'/><source pool='x' volume='unknown'/><target dev='vdq' bus='virtio'/></disk>",
         "<hostdev mode='subsystem' type='usb'><source><vendor id='0x1'/></source></hostdev>",
         "<filesystem type='mount'><source dir='/etc'/><target dir='x'/></filesystem>",
         "<disk type='file' device='disk'><driver name='qemu' type='raw'/><source file='/etc/shadow'/><target dev='vdq' bus='virtio'/></disk>",

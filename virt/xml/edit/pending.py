@@ -87,14 +87,23 @@ def _plainly_same(live_xml: str, stored_xml: str) -> bool:
 
 
 def _lines(xml: str) -> list[str]:
-    return [line.strip() for line in _CHOSEN.sub("", xml).splitlines()]
+    """Opening tags and texts, without what libvirt chooses when a machine starts; an element that holds something now looks like one that did not."""
+    lines = (line.strip() for line in _NETWORKS_BRIDGE.sub(r"\1", _CHOSEN.sub("", xml)).splitlines())
+    return [line.replace("/>", ">") for line in lines if line and not line.startswith(("</", *_NOT_COMPARED))]
 
 
-# What libvirt gives a device of a running machine, within lines and as lines of its own.
-_CHOSEN = re.compile(r" (?:id|index|tty|portid|state)='(?:[0-9]+|/dev/pts/[0-9]+|[0-9a-f-]{36}|(?:dis)?connected)'")
-_FILLED_IN = re.compile(
-    r"</?(?:alias|seclabel|label|imagelabel|baselabel|resource|partition|backingStore|privateData)\b|<target dev='(?:vnet|macvtap)|<source path='/dev/pts/"
+# Within lines: numbers, paths and states of a running machine.
+_CHOSEN = re.compile(
+    r" (?:id|index|tty|portid|state|port|tlsPort|socket)='(?:-?[0-9]+|/dev/pts/[0-9]+|[0-9a-f-]{36}|(?:dis)?connected|/(?:var/lib|run)/libvirt/qemu/[^']*)'"
 )
+_NETWORKS_BRIDGE = re.compile(r"(<source network='[^']*'[^>]*?) bridge='[^']*'")
+# Lines of their own.
+_FILLED_IN = re.compile(
+    r"<(?:alias|seclabel|label|imagelabel|baselabel|resource|partition|backingStore|privateData)\b"
+    r"|<target dev='(?:vnet|macvtap)|<source (?:mode='bind' )?path='/(?:dev/pts|var/lib/libvirt/qemu|run/libvirt/qemu)/"
+)
+# The CPU's model is spelled out at the start: no field of ours compares it.
+_NOT_COMPARED = ("<cpu mode=", "<model fallback=", "<vendor>", "<feature policy=")
 
 
 def _of_system(kind: Kind, live: etree._Element, stored: etree._Element) -> list[Pending]:

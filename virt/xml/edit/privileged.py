@@ -127,6 +127,8 @@ def _of_disk(node: etree._Element, in_pool: InPool) -> Iterator[tuple[str, str]]
             path = source.get(name)
             if path and not in_pool(path):
                 yield f"A disk outside the pools: {path}", ""
+        if (pool := source.get("pool")) and not in_pool(name := f"{pool}/{source.get('volume')}"):
+            yield f"A volume that is not known: {name}", ""
         for child in source:
             if isinstance(child.tag, str) and child.tag in ("reservations", "encryption", "auth", "cookies", "initiator", "privateData", "slices"):
                 yield f"<{child.tag}> of a disk", tree.canonical(child)
