@@ -195,7 +195,12 @@ class Files:
 
     def _refresh(self, pool: libvirt.virStoragePool, *, again: bool = False) -> None:
         if again or pool.name() not in self._refreshed:
-            pool.refresh(0)
+            try:
+                pool.refresh(0)
+            except libvirt.libvirtError as exc:
+                # While something is written to it by a volume call: it tells what it knew before.
+                if "asynchronous jobs" not in (exc.get_error_message() or ""):
+                    raise
             self._refreshed.add(pool.name())
 
 

@@ -25,6 +25,7 @@ from virt.snapshot import SnapshotSeen
 from virt.xml.read.disk import Disk
 
 GIB, MIB = 2**30, 2**20
+_OURS = re.compile(r".+\.(j\d+)\.(?:qcow2|mem)")
 _LEAST_BYTES = 16 * MIB  # an overlay begins with 200 KB; below this it would be full at once
 
 
@@ -37,6 +38,7 @@ class Hosted:
             raise NotFound("The machine is not known here any more.")
         self.work, self.row, self.uuid = work, machine, machine.uuid
         self.connection: Connection = connection_to(machine.host)
+        self.before = ""  # its definition before this turn changed it
 
     @cached_property
     def files(self) -> Files:
@@ -108,16 +110,25 @@ class Hosted:
     def _needs(self, path: str, survey: Survey, ignoring: frozenset[str], gone: set[str]) -> list[Use]:
         return survey.uses(path, but=lambda use: use.overlay in gone or (use.machine == self.uuid and use.snapshot in ignoring and use.kind == "snapshot"))
 
-    def sweep_strays(self, survey: Survey, folders: Iterable[str]) -> None:
-        """Files that earlier snapshot jobs of this machine left when something died: named by those jobs, and needed by nobody."""
+    def is_made_for_snapshots(self, path: str) -> bool:
+        """Whether a file came into being by a snapshot or by reverting to one, and holds what was written since. All others are somebody's disks."""
+        layer = self.files.layer(path)
+        if layer is None or not layer.backing:
+            return False
+        overlays = {self.files.resolve(disk.overlay) for one in self.snapshots() for disk in one.definition.disks if disk.overlay}
+        return path in overlays or bool(_OURS.fullmatch(os.path.basename(path)))
+
+    def sweep_strays(self, folders: Iterable[str]) -> None:
+        """Remove files that earlier snapshot jobs of this machine left when something died: named by those jobs, and needed by nobody."""
         ended = (State.FAILED, State.INTERRUPTED, State.CANCELLED)
         died = Job.objects.filter(subject_type="machine", subject_id=self.row.pk, kind__startswith="machines.snapshots.", state__in=ended)
         numbers = {f"j{pk}" for pk in died.values_list("pk", flat=True)[:200]}
-        if numbers:
-            ours = re.compile(r".+\.(j\d+)\.(?:qcow2|mem)")
-            for folder in set(folders):
-                found = [path for path in self.files.names(folder) if (match := ours.fullmatch(os.path.basename(path))) and match[1] in numbers]
-                self.remove([path for path in found if not survey.uses(path)], survey)
+        if not numbers:
+            return
+        survey = self.files.survey()
+        for folder in set(folders):
+            names = [(path, _OURS.fullmatch(os.path.basename(path))) for path in self.files.names(folder)]
+            self.remove([path for path, match in names if match and match[1] in numbers and not survey.uses(path)], survey)
 
     # ── what must outlive the worker ──
 

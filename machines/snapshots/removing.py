@@ -123,18 +123,12 @@ def _plan(hosted: Hosted, going: list[SnapshotSeen], everything: tuple[SnapshotS
             if held in chains.get(disk.target, [])[1:]:
                 plan.bases.setdefault(disk.target, []).append(held)
             elif held not in present:
-                plan.files += [path for path in (held, disk.overlay) if path not in present and _is_layer(hosted, path)]
+                plan.files += [path for path in (held, disk.overlay) if path not in present and hosted.is_made_for_snapshots(path)]
     plan.files = list(dict.fromkeys(plan.files))
     _check_branches(plan, names, survey, hosted)
     for target, bases in plan.bases.items():
         _check_merges(chains[target], bases, names, plan, survey, hosted)
     return plan
-
-
-def _is_layer(hosted: Hosted, path: str) -> bool:
-    """Whether it is a file made for a snapshot. One that rests on nothing is somebody's disk, and stays."""
-    layer = hosted.files.layer(path)
-    return layer is not None and bool(layer.backing)
 
 
 def _check_internal(hosted: Hosted, one: SnapshotSeen, survey: Survey, tops: set[str]) -> None:
@@ -309,4 +303,4 @@ def _tidy(hosted: Hosted) -> None:
     if merged := memo.get("merged", []):
         survey = hosted.files.survey()
         hosted.remove(merged, survey)
-        hosted.sweep_strays(survey, {path.rpartition("/")[0] for path in merged})
+        hosted.sweep_strays({path.rpartition("/")[0] for path in merged})

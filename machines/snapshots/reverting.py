@@ -47,8 +47,10 @@ class Wanted:
 
 def revert(hosted: Hosted, wanted: Wanted) -> None:
     target = hosted.find(wanted.name)
+    if not hosted.recall():
+        _check(hosted, target)
     if wanted.first and not snapshot.find(hosted.connection, hosted.uuid, wanted.first):
-        _take_first(hosted, wanted)
+        _take_first(hosted, wanted, target)
         target = hosted.find(wanted.name)
     if target.definition.is_external:
         _revert_external(hosted, target, wanted)
@@ -78,31 +80,41 @@ def fate(hosted: Hosted, wanted: Wanted) -> Fate:
 
 
 def _is_left(hosted: Hosted, path: str) -> bool:
-    layer = hosted.files.layer(path)
-    return layer is not None and bool(layer.backing) and not hosted.files.survey().uses(path)
+    return hosted.is_made_for_snapshots(path) and not hosted.files.survey().uses(path)
 
 
-def _take_first(hosted: Hosted, wanted: Wanted) -> None:
-    """With memory where it runs, so that this can be reverted to as well, to the very moment."""
-    description = f"Before going back to {wanted.name}"
-    taking.take(hosted, taking.Wanted(wanted.first, description, "auto", memory=hosted.is_active()))
+def _take_first(hosted: Hosted, wanted: Wanted, target: SnapshotSeen) -> None:
+    """With memory where it runs, so that this can be reverted to as well, to the very moment. Of the same kind: they don't mix."""
+    kind = "auto" if target.definition.is_external else "internal"
+    taking.take(hosted, taking.Wanted(wanted.first, f"Before going back to {wanted.name}", kind, memory=hosted.is_active()))
+
+
+def _check(hosted: Hosted, target: SnapshotSeen) -> None:
+    if target.definition.is_external:
+        _check_external(hosted, target)
+    else:
+        _check_internal(hosted, target)
 
 
 # ── inside the disks ──
 
 
-def _revert_internal(hosted: Hosted, target: SnapshotSeen, wanted: Wanted) -> None:
-    seen = hosted.seen()
-    now = {name: hosted.files.path_of(disk) for name, disk in hosted.disks(seen).items()}
+def _check_internal(hosted: Hosted, target: SnapshotSeen) -> None:
+    """libvirt would change the file, whatever rests on it."""
+    seen, name = hosted.seen(), target.definition.name
+    now = {dev: hosted.files.path_of(disk) for dev, disk in hosted.disks(seen).items()}
     survey = hosted.files.survey() if target.definition.disks else Survey()
     for disk in target.definition.disks:
         held = hosted.files.resolve(disk.held)
         over = survey.uses(held, but=lambda use: use.kind != "overlay")
         if disk.kind == "internal" and (over or now.get(disk.target) != held):
             above = users(over) or "what rests on it"
-            raise WrongState(f"{wanted.name} lies inside {held}, and reverting would change it under {above}. Delete the snapshots that came after first.")
+            raise WrongState(f"{name} lies inside {held}, and reverting would change it under {above}. Delete the snapshots that came after first.")
+
+
+def _revert_internal(hosted: Hosted, target: SnapshotSeen, wanted: Wanted) -> None:
     before = next((one.definition.name for one in hosted.snapshots() if one.current), "")
-    hosted.remember(before=before, reason=seen.reason)
+    hosted.remember(before=before, reason=hosted.seen().reason)
     hosted.work.phase(f"Going back to {wanted.name}")
     run = None if target.definition.has_memory else wanted.run
     snapshot.revert_internal(hosted.connection, hosted.uuid, wanted.name, run=run)
@@ -135,14 +147,13 @@ def _revert_external(hosted: Hosted, target: SnapshotSeen, wanted: Wanted) -> No
     hosted.work.phase("Tidying up")
     _note_current(hosted, wanted.name)
     survey = hosted.files.survey()
-    going = [path for path in memo["old"].values() if (layer := hosted.files.layer(path)) and layer.backing]
-    hosted.remove(going, survey)
-    hosted.sweep_strays(survey, {path.rpartition("/")[0] for path in memo["new"].values()})
+    hosted.remove([path for path in memo["old"].values() if hosted.is_made_for_snapshots(path)], survey)
+    hosted.sweep_strays({path.rpartition("/")[0] for path in memo["new"].values()})
 
 
-def _prepare(hosted: Hosted, target: SnapshotSeen) -> dict[str, Any]:
-    """Steps 2 and 3. Up to here nothing of the machine was touched."""
-    seen, definition, files = hosted.seen(), target.definition, hosted.files
+def _check_external(hosted: Hosted, target: SnapshotSeen) -> dict[str, str]:
+    """Step 2; the frozen file of each disk."""
+    definition, files = target.definition, hosted.files
     if any(disk.kind == "internal" for disk in definition.disks):
         raise Unsupported(f"{definition.name} holds some disks inside and some outside of their files: that can't be reverted to here.")
     held = {disk.target: files.resolve(disk.held) for disk in definition.disks if disk.kind == "external"}
@@ -154,6 +165,13 @@ def _prepare(hosted: Hosted, target: SnapshotSeen) -> dict[str, Any]:
             raise WrongState(f"{path} is not frozen: {users(writers)} writes to it.")
     if definition.memory_file:
         snapshot.memory_is_readable(hosted.connection, definition.memory_file)
+    return held
+
+
+def _prepare(hosted: Hosted, target: SnapshotSeen) -> dict[str, Any]:
+    """Step 3. Nothing of the machine is touched."""
+    files, definition, held = hosted.files, target.definition, _check_external(hosted, target)
+    seen = hosted.seen()
     disks = hosted.disks(seen)
     new = {name: hosted.new_file(path, name, f"at-{definition.name}", ending="qcow2") for name, path in held.items()}
     hosted.need_room(dict.fromkeys(new.values(), 0))
@@ -175,6 +193,7 @@ def _change_over(hosted: Hosted, target: SnapshotSeen, wanted: Wanted, memo: dic
             hosted.work.phase("Switching the machine off")
             virt_machine.force_off(hosted.connection, hosted.uuid)
         snapshot.drop_saved_image(hosted.connection, hosted.uuid)
+        hosted.before = hosted.seen().live_xml
         hosted.work.phase(f"Defining the machine as it was at {wanted.name}")
         virt_machine.define(hosted.connection, _then(hosted, target, seen, memo["new"], stored=True))
     if hosted.is_active():
@@ -223,13 +242,15 @@ def _as_now(node: etree._Element, disk: Disk, xml: str) -> None:
 
 
 def _go_back(hosted: Hosted, memo: dict[str, Any]) -> None:
-    """Step 5 or 6 failed: as before, but for what was in memory."""
-    version = hosted.row.definitions.filter(at__lte=hosted.work.job.started_at).first()
+    """Step 5 or 6 failed: as before, but for what was in memory. The definition is the last one seen that wrote to the files of before."""
     hosted.work.log("That did not work: the machine is put back to where it was.")
-    if version and not hosted.is_active():
-        virt_machine.define(hosted.connection, version.xml)
-        if memo["ran"]:
-            virt_machine.start(hosted.connection, hosted.uuid)
+    versions = hosted.row.definitions.all()[:50]
+    before = hosted.before or next((version.xml for version in versions if all(f"'{path}'" in version.xml for path in memo["old"].values())), "")
+    if hosted.is_active() or not before:
+        return
+    virt_machine.define(hosted.connection, before)
+    if memo["ran"]:
+        virt_machine.start(hosted.connection, hosted.uuid)
     quietly(lambda: hosted.remove(memo["new"].values(), hosted.files.survey()))
 
 

@@ -70,7 +70,7 @@ def take(hosted: Hosted, wanted: Wanted) -> Kind:
     finally:
         work.on_cancel(lambda: None)
     # Pools do not see by themselves what the machine's driver makes.
-    quietly(lambda: {path.rpartition("/")[0] for path in plan.files if hosted.files.layer(path)})
+    quietly(lambda: hosted.sweep_strays({path.rpartition("/")[0] for path in plan.files if hosted.files.layer(path)}))
     if picture and picture[0] == "image/png" and len(picture[1]) <= _LARGEST_PICTURE:
         fields = {"image": picture[1], "taken_at": timezone.now()}
         Picture.objects.update_or_create(machine=hosted.row, name=wanted.name, defaults=fields)
