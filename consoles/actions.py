@@ -38,7 +38,7 @@ class Wish:
 
     session  of one's own open console, to add sockets to it; "" begins a new one
     count    tickets wanted: SPICE takes a socket a channel
-    force    serial: take the line away from a client beside us (virsh console)
+    force    take the line away from a client beside us (virsh console), or a SPICE screen from a colleague
     """
 
     kind: str
@@ -71,6 +71,8 @@ def ask(user: User, opening: Opening, wish: Wish, login: Login) -> dict[str, Any
         share_id=opening.share.pk if opening.share else None,
         force=wish.force and not wish.view_only,
     )
+    if not wish.session and (words := sessions.why_not_beside(ticket)):
+        raise Refused(words)
     try:
         issued = [tickets.issue(ticket) for _n in range(wish.count)]
     except redis.RedisError as exc:

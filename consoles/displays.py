@@ -13,7 +13,7 @@ from virt.xml.read import read_definition
 
 _SCREENS = (Kind.VNC, Kind.SPICE)
 # What a line of these kinds says goes elsewhere: libvirt opens no console on it.
-_LINES = ("pty", "unix")
+LINES = ("pty", "unix")
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,6 @@ def offered(machine: Machine, kind: str, port: int) -> bool:
 def _lines(machine: Machine) -> int:
     xml = machine.definitions.values_list("xml", flat=True).first()
     try:
-        return sum(line.kind in _LINES for line in read_definition(xml).serials) if xml else 0
+        return sum(line.kind in LINES for line in read_definition(xml).serials) if xml else 0
     except Invalid:
         return 0

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from accounts import audit
 from accounts.models import User
-from consoles.models import ConsoleSession
+from consoles.models import ConsoleSession, Kind
 from consoles.tickets import Ticket
 from live import facts
 from machines.models import Machine
@@ -49,6 +49,14 @@ def why_too_many(user_id: int, machine_id: int, coming: Sequence[Ticket] = ()) -
     if open_now().filter(machine_id=machine_id).count() + sum(ticket.machine_id == machine_id for ticket in coming) >= MOST_OF_A_MACHINE:
         return f"{MOST_OF_A_MACHINE} people are on this machine's console already."
     return ""
+
+
+def why_not_beside(ticket: Ticket) -> str:
+    """SPICE throws out who is on it when somebody else comes: that is done on purpose (`force`) or not at all."""
+    if ticket.kind != Kind.SPICE or ticket.force:
+        return ""
+    other = open_now().filter(machine_id=ticket.machine_id, kind=Kind.SPICE).exclude(key=ticket.session).first()
+    return f"{other.person} is on this screen, and SPICE shows it to one person at a time. It can be taken over." if other else ""
 
 
 # ── for the bridge ──

@@ -26,7 +26,7 @@ class Ticket:
     session    the key of the ConsoleSession that the socket belongs to
     login      fingerprint of the web session, or of the API token, by which it was asked for
     by_token   which of the two
-    force      serial: take the line away from whoever holds it beside us
+    force      take a serial line from whoever holds it beside us, a SPICE screen from whoever is on it
     """
 
     user_id: int

@@ -37,12 +37,14 @@ class Guard:
         self._wake = threading.Event()
         self._saw_at = time.monotonic()
         self._beat_at = 0.0
+        self._over = False
+        self._ear: asyncio.AbstractEventLoop | None = None
 
     def run(self) -> None:
-        """For as long as the process lives."""
+        """Until `finish`."""
         threading.Thread(target=lambda: asyncio.run(self._listen()), name="bridge-ear", daemon=True).start()
         self._tidy_up()
-        while True:
+        while not self._over:
             self._wake.wait(_EVERY_SECONDS)
             self._wake.clear()
             self._look()
@@ -52,6 +54,13 @@ class Guard:
         until = time.monotonic() + _LAST_WORDS_SECONDS
         while self._registry.traffic() and time.monotonic() < until:
             time.sleep(0.05)
+        self._over = True
+        if self._ear:
+            self._ear.call_soon_threadsafe(self._stop_hearing)
+
+    def _stop_hearing(self) -> None:
+        for task in asyncio.all_tasks():
+            task.cancel()
 
     def _look(self) -> None:
         try:
@@ -96,9 +105,12 @@ class Guard:
     # ── what is told on the channel layer ──
 
     async def _listen(self) -> None:
-        while True:
+        self._ear = asyncio.get_running_loop()
+        while not self._over:
             try:
                 await self._hear_for_ever()
+            except asyncio.CancelledError:
+                return
             except Exception as exc:
                 logger.warning("the channel layer failed: %s", exc)
                 await asyncio.sleep(1)

@@ -17,7 +17,7 @@ from accounts import audit, tokens
 from accounts.models import User
 from accounts.setup import digest
 from consoles import actions, tickets
-from consoles.bridge import reach, rfb
+from consoles.bridge import reach, rfb, spice
 from consoles.bridge.claims import Claim, refused
 from consoles.bridge.closing import Closing, Code
 from consoles.bridge.framing import BrowserSocket, Garbage
@@ -126,7 +126,7 @@ class Handler(WebSockifyRequestHandler):
             self._note(machine.name, user, refusal.words)
             raise
         try:
-            reached = reach.reach(machine, ticket.kind)
+            reached = self._reach(ticket, machine)
             with contextlib.closing(reached.socket) as display:
                 typed, sieve = self._introduce(reached, ticket)
                 console = Console(claim, Pump(self.request, display, sieve))
@@ -141,6 +141,11 @@ class Handler(WebSockifyRequestHandler):
         finally:
             self.server.registry.leave(ticket, console, closing.words)
         return closing
+
+    def _reach(self, ticket: Ticket, machine: Machine) -> reach.Reached:
+        if ticket.kind == Kind.SERIAL:
+            return reach.sit_down(machine, ticket.port, force=ticket.force)
+        return reach.reach(machine, ticket.kind)
 
     def _admit(self) -> tuple[Ticket, User, Claim]:
         """1. The ticket, used up by being shown. 2. By whom it was asked for. 3. What its person may, now."""
@@ -173,18 +178,26 @@ class Handler(WebSockifyRequestHandler):
         return key if key and tickets.login_of_session(key) == ticket.login else None
 
     def _introduce(self, reached: reach.Reached, ticket: Ticket) -> tuple[bytes, Sieve | None]:
-        """The beginning of the protocol, where the display's password is ours to know and not the browser's."""
-        assert ticket.kind == Kind.VNC
+        """The beginning of the protocol, where the display's password is ours to know and not the browser's.
+
+        What the browser has said after it, and what stands between the two from now on.
+        """
         reached.socket.settimeout(self.timeout)
-        rfb.sign_in(reached.socket, reached.password)
         browser = _Reader(self.request)
-        rfb.let_in(lambda data: self.request.show(memoryview(data)), browser.exactly)
-        first = rfb.client_init(browser.exactly(1))
-        sieve = rfb.WatcherSieve() if ticket.view_only else None
-        if not sieve:
-            return first + browser.rest, None
-        reached.socket.sendall(first)
+        sieve: Sieve | None
+        if ticket.kind == Kind.VNC:
+            rfb.sign_in(reached.socket, reached.password)
+            rfb.let_in(self._show, browser.exactly)
+            reached.socket.sendall(rfb.client_init(browser.exactly(1)))
+            sieve = rfb.WatcherSieve() if ticket.view_only else None
+        elif ticket.kind == Kind.SPICE:
+            sieve = spice.link(self._show, browser.exactly, reached.socket, reached.password, view_only=ticket.view_only)
+        else:
+            sieve = (lambda _typed: b"") if ticket.view_only else None
         return browser.rest, sieve
+
+    def _show(self, data: bytes) -> None:
+        self.request.show(memoryview(data))
 
     def _note(self, machine: str, user: User | None, why: str) -> None:
         audit.record("consoles.refused", machine, actor=user, address=self._address, result="refused", detail={"why": why})

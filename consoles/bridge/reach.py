@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import ipaddress
 import logging
 import socket
@@ -13,6 +14,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from consoles.bridge.closing import Closing, Code
+from consoles.bridge.serial import Lines
+from consoles.tunnels import Place, Tunnels
 from hosts.connections import connection_to
 from hosts.models import Host
 from hosts.models import Kind as HostKind
@@ -21,6 +24,7 @@ from virt import display as virt_display
 from virt.connection import Connection
 from virt.display import Display, Running
 from virt.errors import NotFound, OperationFailed, Unsupported, VirtError, WrongState
+from virt.xml.read.graphics import Graphics
 
 logger = logging.getLogger(__name__)
 
@@ -41,6 +45,13 @@ class Reached:
     password: str = field(default="", repr=False)
 
 
+def sit_down(machine: Machine, port: int, *, force: bool) -> Reached:
+    """A place at the machine's serial line. Raises Closing."""
+    with _in_words(machine.host):
+        seat = _lines().join(machine, port, force=force)
+        return Reached(seat.socket, seat.run)
+
+
 def reach(machine: Machine, kind: str) -> Reached:
     """A socket connected to the machine's first display of that kind. Raises Closing.
 
@@ -55,7 +66,7 @@ def reach(machine: Machine, kind: str) -> Reached:
             raise Closing(Code.NO_DISPLAY, "The machine runs without such a display.")
         if machine.host.kind in _OF_THIS_MACHINE and (handed := _handed_over(machine, running, display)):
             return handed
-        way = _connect(machine.host, display)
+        way = _connect(machine.host, display.graphics)
         try:
             with asking(machine.host) as connection:
                 if virt_display.run_of(connection, machine.uuid) != running.run:
@@ -115,15 +126,37 @@ def _handed_over(machine: Machine, running: Running, display: Display) -> Reache
     return Reached(socket.socket(fileno=descriptor), running.run)
 
 
-def _connect(host: Host, display: Display) -> socket.socket:
-    screen = display.graphics
+def _connect(host: Host, screen: Graphics) -> socket.socket:
+    if not screen.socket and not screen.port:
+        raise Closing(Code.UNREACHABLE, "The display listens nowhere, or with TLS alone.")
+    if host.kind == HostKind.SSH:
+        return _tunnels().to(host, _place(screen))
     if screen.socket:
         if host.kind in _OF_THIS_MACHINE:
             return _to_path(screen.socket)
         raise Closing(Code.UNREACHABLE, _NO_WAY.format(host=host.name, where="a socket"))
-    if not screen.port:
-        raise Closing(Code.UNREACHABLE, "The display listens nowhere (or with TLS alone).")
     return _to_address(host, screen.address, screen.port)
+
+
+@functools.cache
+def _tunnels() -> Tunnels:
+    """Of this process; made at first use."""
+    return Tunnels()
+
+
+@functools.cache
+def _lines() -> Lines:
+    """Of this process."""
+    return Lines()
+
+
+def _place(screen: Graphics) -> Place:
+    if screen.socket:
+        return Place(path=screen.socket)
+    address = screen.address
+    if not address or _is_everything(address):
+        address = "::1" if ":" in address else "127.0.0.1"
+    return Place(address=address, port=screen.port)
 
 
 def _to_path(path: str) -> socket.socket:

@@ -115,6 +115,8 @@ class Registry:
             coming = [each.ticket for each in self._sessions.values() if each.row is None]
             if words := sessions.why_too_many(ticket.user_id, ticket.machine_id, coming):
                 raise Closing(Code.LIMIT, words)
+            if words := sessions.why_not_beside(ticket):
+                raise Closing(Code.LIMIT, words)
         elif (session.ticket.user_id, session.ticket.machine_id) != (ticket.user_id, ticket.machine_id):
             raise Closing(Code.TICKET, "The ticket belongs to another console.")
         elif session.sockets >= sessions.MOST_SOCKETS_OF_A_SESSION:

@@ -20,7 +20,7 @@ def _share(thing: Thing) -> dict[str, Any]:
     until = timezone.now() + timedelta(hours=1)
     digest = hashlib.sha256(f"share of {thing.machine.name}".encode()).hexdigest()
     share = ConsoleShare.objects.create(machine=thing.machine, digest=digest, made_by=User.objects.get(username="spare"), until=until)
-    return {"pk": share.pk}
+    return {"pk": share.pk, "share_id": share.pk}
 
 
 KINDS = {"console share": Kind("machine", _share)}
@@ -34,4 +34,9 @@ PAGES: dict[str, Row] = {
 }
 # By the token of an invitation, whoever has no role at all: tests/integration/consoles/test_shares.py.
 ASKED_ELSEWHERE = {"consoles:shared"}
-CALLS: dict[str, Row] = {}
+CALLS: dict[str, Row] = {
+    "GET /machines/{machine_id}/console": reads(Role.VIEWER, "machine"),
+    "POST /machines/{machine_id}/console": does(Role.CONSOLE, "machine", {"kind": "vnc"}, changes=False),
+    "POST /machines/{machine_id}/console/shares": does(Role.CONSOLE, "machine", {"minutes": 10, "view_only": False}),
+    "DELETE /consoles/shares/{share_id}": does(Role.MANAGER, "console share", method="DELETE"),
+}
