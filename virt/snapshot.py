@@ -112,12 +112,20 @@ def memory_is_readable(connection: Connection, file: str) -> None:
         connection.raw.saveImageGetXMLDesc(file, 0)
 
 
-def job_percent(connection: Connection, uuid: str) -> float | None:
-    """How far libvirt's own job on the machine is, None without one or when it can't say."""
+@dataclass(frozen=True, slots=True)
+class Written:
+    """How far libvirt is with writing a machine's memory. `rounds`: how often over; above two, the guest changes it faster than it is written."""
+
+    percent: float
+    rounds: float
+
+
+def memory_written(connection: Connection, uuid: str) -> Written | None:
+    """None while libvirt writes none, or can't say."""
     with translate():
         stats = connection.raw.lookupByUUIDString(uuid).jobStats()
-    total, left = stats.get("data_total", 0), stats.get("data_remaining", 0)
-    return None if not total else 100 * (total - left) / total
+    total, left = stats.get("memory_total", 0), stats.get("memory_remaining", 0)
+    return Written(100 * (total - left) / total, stats.get("memory_processed", 0) / total) if total else None
 
 
 def drop_saved_image(connection: Connection, uuid: str) -> None:
@@ -133,7 +141,7 @@ def _unless_gone(raw: libvirt.virConnect, domain: libvirt.virDomain) -> MachineS
         seen = list(_snapshots(domain))
         files = {disk.held for one in seen for disk in one.definition.disks if disk.kind == "external"}
         files |= {one.definition.memory_file for one in seen}
-        sizes = {path: size for path in files if path.startswith("/") and (size := _allocation(raw, path)) is not None}
+        sizes = {path: size for path in files if path and (size := _allocation(raw, path)) is not None}
         return MachineSnapshots(domain.UUIDString(), tuple(_with_sizes(one, sizes) for one in seen), _now_bytes(raw, domain, bool(files - {""})))
     except libvirt.libvirtError as exc:
         if exc.get_error_code() in (libvirt.VIR_ERR_NO_DOMAIN, libvirt.VIR_ERR_INVALID_DOMAIN, libvirt.VIR_ERR_NO_DOMAIN_SNAPSHOT):
@@ -165,14 +173,26 @@ def _now_bytes(raw: libvirt.virConnect, domain: libvirt.virDomain, wanted: bool)
 
 
 def _is_written(disk: Disk) -> bool:
-    return disk.device == "disk" and not disk.readonly and disk.source.startswith("/")
+    return disk.device == "disk" and not disk.readonly and disk.kind in ("file", "volume")
 
 
 def _allocation(raw: libvirt.virConnect, path: str) -> int | None:
-    """None for a file in no pool, or one that its pool has not seen yet."""
+    """Of a path, or of "pool/volume"; None for a file in no pool, or one that its pool has not seen yet."""
+    pool, _, name = path.partition("/")
     try:
-        return int(raw.storageVolLookupByPath(path).info()[2])
+        volume = raw.storagePoolLookupByName(pool).storageVolLookupByName(name) if pool else raw.storageVolLookupByPath(path)
+        return int(volume.info()[2])
     except libvirt.libvirtError as exc:
-        if exc.get_error_code() in (libvirt.VIR_ERR_NO_STORAGE_VOL, libvirt.VIR_ERR_NO_SUPPORT, libvirt.VIR_ERR_SYSTEM_ERROR, libvirt.VIR_ERR_INTERNAL_ERROR):
+        if exc.get_error_code() in _NO_SIZE:
             return None
         raise
+
+
+_NO_SIZE = (
+    libvirt.VIR_ERR_NO_STORAGE_VOL,
+    libvirt.VIR_ERR_NO_STORAGE_POOL,
+    libvirt.VIR_ERR_NO_SUPPORT,
+    libvirt.VIR_ERR_OPERATION_INVALID,  # the pool is not active
+    libvirt.VIR_ERR_SYSTEM_ERROR,
+    libvirt.VIR_ERR_INTERNAL_ERROR,
+)

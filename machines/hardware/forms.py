@@ -99,7 +99,7 @@ class DeviceForm(forms.Form):
         """With the value that is there, even if nobody here has heard of it."""
         found: list[tuple[str, Any]] = [(value, _(words)) for value, words in each.choices]
         now = (self.values or {}).get(each.name, "")
-        if now not in dict(found):
+        if now not in dict(found) and (self.values is not None or not each.required):
             found.insert(0, (now, now or "–"))
         return found
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from django.urls import path, register_converter
 
-from machines.hardware.views import definition, devices, ours
+from machines.hardware.views import definition, devices, ours, outcome
 
 
 class DeviceKey:
@@ -23,6 +23,7 @@ app_name = "hardware"
 urlpatterns = [
     path("<int:pk>/hardware/", devices.hardware, name="hardware"),
     path("<int:pk>/hardware/compare/", devices.compare, name="compare"),
+    path("<int:pk>/hardware/outcome/<int:job>/", outcome.outcome, name="outcome"),
     path("<int:pk>/hardware/add/<slug:kind>/", devices.add, name="add"),
     path("<int:pk>/hardware/disk/<device_key:key>/grow/", devices.grow, name="grow"),
     path("<int:pk>/hardware/<slug:kind>/<device_key:key>/", devices.device, name="device"),

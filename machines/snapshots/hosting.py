@@ -150,6 +150,8 @@ def users(uses: Iterable[Use]) -> str:
 
 def words_of(size: int) -> str:
     """Bytes for a person."""
+    if size < MIB:
+        return f"{size / 1024:.0f} KiB"
     return f"{size / GIB:.1f} GiB" if size >= GIB else f"{size / MIB:.0f} MiB"
 
 

@@ -24,6 +24,7 @@ from virt.xml.build.snapshot import WantedDisk, build_xml
 
 _LARGEST_PICTURE = MIB
 _LOOK_SECONDS = 0.5
+_MOST_ROUNDS = 2.0
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ def take(hosted: Hosted, wanted: Wanted) -> Kind:
     work.phase(f"Taking the snapshot {wanted.name} ({kind.label.lower()}{', disks alone' if plan.disks_only else ''})")
     work.on_cancel(lambda: virt_machine.abort_job(hosted.connection, hosted.uuid))
     try:
-        with followed(hosted):
+        with _followed(hosted):
             snapshot.create(hosted.connection, hosted.uuid, plan.xml, disks_only=plan.disks_only, live=plan.live, quiesce=plan.quiesce)
     except HostUnreachable:
         raise
@@ -90,7 +91,7 @@ def follow(hosted: Hosted, name: str) -> None:
     found = fate(hosted, name)
     if found == Fate.STILL_RUNNING:
         if hosted.work.cancelled():
-            virt_machine.abort_job(hosted.connection, hosted.uuid)
+            quietly(lambda: virt_machine.abort_job(hosted.connection, hosted.uuid))
         raise Wait("Writing the machine's memory", timedelta(hours=6))
     if found != Fate.DONE:
         if hosted.work.cancelled():
@@ -99,16 +100,22 @@ def follow(hosted: Hosted, name: str) -> None:
 
 
 @contextmanager
-def followed(hosted: Hosted) -> Iterator[None]:
-    """Progress of libvirt's own job while a call waits for it."""
+def _followed(hosted: Hosted) -> Iterator[None]:
+    """Progress of libvirt's own job while a call waits for it. A guest that would never let it end stands still for the rest; libvirt lets it run again."""
     over = threading.Event()
 
     def look() -> None:
+        still = False
         try:
             while not over.wait(_LOOK_SECONDS):
-                percent = quietly(lambda: snapshot.job_percent(hosted.connection, hosted.uuid))
-                if percent is not None and not over.is_set():
-                    hosted.work.progress(percent)
+                written = quietly(lambda: snapshot.memory_written(hosted.connection, hosted.uuid))
+                if written is None or over.is_set():
+                    continue
+                hosted.work.progress(written.percent)
+                if written.rounds > _MOST_ROUNDS and not still:
+                    still = True
+                    hosted.work.log("The guest changes its memory faster than it is written: it stands still until that is done.")
+                    quietly(lambda: virt_machine.pause(hosted.connection, hosted.uuid))
         finally:
             database.close()
 

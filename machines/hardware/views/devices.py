@@ -135,7 +135,7 @@ def _change(request: HttpRequest, machine: Machine, kind: Kind, key: str) -> Htt
     try:
         if "confirmed" in request.POST:
             job = editor.apply([edit], based_on)
-            return answers.done(request, _page_after(machine, kind, key, form), words=_("It is being changed."), job_id=job.pk, go=not key)
+            return answers.done(request, _page_after(machine, kind, key, form), words=_("It is being changed."), job_id=job.pk)
         return _show(request, machine, editor, form, key, proposal=editor.propose([edit]))
     except Stale as exc:
         return _show_stale(request, machine, editor, form, key, edit, exc)

@@ -89,13 +89,17 @@ def test_what_waits_is_marked_and_true_after_the_next_boot(stack: Stack, lab: La
     assert "cache='writeback'" in guest.host.virsh("dumpxml", guest.uuid, "--inactive")
 
     assert json.loads(_edit(stack, number, "add", "cdrom", bus="ide", target="hdc")["result"])["at_next_boot"] == ["CD drive hdc"]
-    _edit(stack, number, "change", "cpu", vcpus="2")
+    _edit(stack, number, "change", "cpu", vcpus="4", current="2")
     wait_until("all of it is pending", lambda: {"disk", "cdrom", "cpu"} == {each["kind"] for each in _hardware(stack, number)["pending"]}, seconds=20)
     guest.host.virsh("destroy", guest.uuid)
     guest.host.virsh("start", guest.uuid)
     wait_until("nothing is pending", lambda: stack.machine("hot")["vcpus"] == 2 and _hardware(stack, number)["pending"] == [], seconds=30)
     guest.wait_for_agent()
     assert _inside(guest, "grep -c ^processor /proc/cpuinfo") == "2"
+    assert json.loads(_edit(stack, number, "change", "cpu", current="3")["result"])["at_once"] == ["Plugging in vCPUs: 3 in all"]
+    wait_until("the guest has a third CPU", lambda: _inside(guest, "ls -d /sys/devices/system/cpu/cpu2") != "", seconds=20)
+    assert json.loads(_edit(stack, number, "change", "memory", current=str(160 * 2**20))["result"])["at_once"] == ["Setting the memory that it has"]
+    wait_until("the balloon took it", lambda: "actual 163840" in guest.host.virsh("dommemstat", guest.uuid), seconds=30)
 
     subprocess.run(["dd", "if=/dev/zero", f"of={lab.shared}/disc.iso", "bs=1M", "count=3"], check=True, capture_output=True)
     assert _edit(stack, number, "change", "cdrom", "hdc", source="/srv/shared/disc.iso")["state"] == "done"
@@ -230,6 +234,17 @@ def test_every_form_in_a_browser(stack: Stack, number: int, tab: Tab, new_tab: A
         page.get_by_role("button", name="Apply 1 change").click()
         expect(page.locator("#proposal")).to_be_hidden()
         wait_until("it is saved", lambda: _first_of_boot_order(stack, number) == card, seconds=20)
+
+    # A TPM that the host can't make: libvirt's words stand in the form, and what was chosen stays. A device that is taken leads to its page.
+    page = tab.open(f"/machines/{number}/hardware/add/panic/")
+    page.get_by_label("Model").select_option("s390")
+    page.get_by_role("button", name="Show changes").click()
+    page.get_by_role("button", name="Apply 1 change").click()
+    expect(page.locator("#device [data-errors] .is-err")).to_contain_text("panic", ignore_case=True, timeout=30_000)
+    expect(page.get_by_label("Model")).to_have_value("s390")
+    page.get_by_label("Model").select_option("isa")
+    page.get_by_role("button", name="Apply 1 change").click()
+    page.wait_for_url(lambda url: "/hardware/panic/0/" in url or "/hardware/cpu/0/" in url)
 
     small = new_tab(viewport=kit.PHONE)
     for path in ("hardware/disk/vda/", "xml/"):

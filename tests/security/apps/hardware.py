@@ -11,6 +11,7 @@ _XML = {"based_on": "d", "xml": "<domain><title>new</title></domain>"}
 
 KINDS: dict[str, Kind] = {
     "side": Kind("machine", lambda thing: {"pk": thing.machine.pk, "kind": "general", "key": "0"}),
+    "edit-outcome": Kind("machine", lambda thing: {"pk": thing.machine.pk, "job": thing.job.pk}),
     "new-device": Kind("machine", lambda thing: {"pk": thing.machine.pk, "kind": "input"}),
     "machine-disk": Kind("machine", lambda thing: {"pk": thing.machine.pk, "key": "vda"}),
 }
@@ -18,6 +19,7 @@ KINDS: dict[str, Kind] = {
 PAGES: dict[str, Row] = {
     "hardware:hardware": reads(Role.VIEWER, "machine"),
     "hardware:compare": reads(Role.VIEWER, "machine"),
+    "hardware:outcome": reads(Role.VIEWER, "edit-outcome"),
     "hardware:add": does(Role.MANAGER, "new-device", {"type": "tablet", "bus": "usb", "based_on": "d", "confirmed": "1"}, asks=True),
     "hardware:device": Row({"GET": Role.VIEWER, "POST": Role.MANAGER}, "side", _TITLE),
     "hardware:remove": does(Role.MANAGER, "side", {"based_on": "d"}, asks=True, changes=False),  # titles are not removed
