@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -94,7 +94,7 @@ class Editor:
         live = self.definitions.live
         made, plans, words, warnings = [], [], [], []
         for wish in wishes:
-            edit = editing.completed(self._resolved(wish), [edited, *([live] if live is not None else [])])
+            edit = editing.completed(self._resolved(edited, wish), [edited, *([live] if live is not None else [])])
             before = tree.twin(edited)
             words += _words(before, edit)
             warnings += self._warnings(before, edit)
@@ -184,12 +184,15 @@ class Editor:
                 found.append(f"{source} is used by {', '.join(users[:3])}{' …' if len(users) > 3 else ''}")
         return found
 
-    def _resolved(self, edit: Edit) -> Edit:
+    def _resolved(self, tree_of: etree._Element, edit: Edit) -> Edit:
         """A volume by its path, which every part of libvirt understands, and in the format that its pool knows it by."""
         source = edit.values.get("source", "")
         if edit.kind not in ("disk", "cdrom", "floppy") or not source:
             return edit
         values = {**edit.values, "source": self.offers.path_of(source)}
+        for kind, key, node in _drives(tree_of):
+            if (kind, key) != (edit.kind, edit.key) and kind_named(kind).field("source").read(node) in (source, values["source"]):
+                raise Invalid(f"{source} is in it already, as {key}.")
         volume = self.offers.volume(source)
         if edit.verb == "add" and edit.kind == "disk" and volume and volume.format in ("qcow2", "raw"):
             values["format"] = volume.format
@@ -333,10 +336,16 @@ def _short(value: str) -> str:
     return flat if len(flat) <= 60 else f"{flat[:59]}…"
 
 
+def _drives(root: etree._Element) -> Iterator[tuple[str, str, etree._Element]]:
+    """(kind, key, element) of its disks and drives."""
+    for name in ("disk", "cdrom", "floppy"):
+        for key, node in kind_named(name).keyed(root):
+            yield name, key, node
+
+
 def _sources(root: etree._Element) -> set[tuple[str, bool]]:
     """What its drives are made of, with whether it is a disk rather than a medium."""
-    kinds = [kind_named(name) for name in ("disk", "cdrom", "floppy")]
-    return {(value, kind.name == "disk") for kind in kinds for node in kind.nodes(root) if (value := kind.field("source").read(node))}
+    return {(value, name == "disk") for name, _, node in _drives(root) if (value := kind_named(name).field("source").read(node))}
 
 
 def _element(tag: str, text: str) -> etree._Element:

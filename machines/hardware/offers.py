@@ -10,6 +10,7 @@ from typing import Any
 from django.apps import apps
 from django.core.exceptions import ObjectDoesNotExist
 
+from live.templatetags.wv import bytes_plain
 from machines.models import Machine
 
 _MOST = 500
@@ -26,8 +27,12 @@ class Volume:
     backing_path: str
 
     @property
+    def is_iso(self) -> bool:
+        return self.format == "iso" or self.name.lower().endswith(".iso")
+
+    @property
     def is_medium(self) -> bool:
-        return self.format == "iso" or self.name.lower().endswith((".iso", ".img", ".vfd"))
+        return self.is_iso or self.name.lower().endswith((".img", ".vfd"))
 
 
 class Offers:
@@ -46,6 +51,12 @@ class Offers:
         names = ("pool__name", "name", "path", "format", "capacity_bytes", "backing_path")
         found = rows.order_by("pool__name", "name").values_list(*names)
         return [Volume(f"{pool}/{name}", path, kind, size, backing) for pool, name, path, kind, size, backing in found]
+
+    @cached_property
+    def _used(self) -> set[str]:
+        """What disks of the host's machines are made of, and volumes that others stand on."""
+        lists = Machine.objects.filter(host_id=self._host.pk, gone_at=None).values_list("disks", flat=True)
+        return {str(disk.get("source")) for disks in lists for disk in disks} | {volume.backing_path for volume in self.volumes} - {""}
 
     @cached_property
     def networks(self) -> list[str]:
@@ -81,7 +92,8 @@ class Offers:
     def of(self, name: str) -> list[tuple[str, str]]:
         """(value, words) for a field that says `offers`."""
         if name == "volumes":
-            return [(volume.name, _volume_words(volume)) for volume in self.volumes[:_MOST] if not volume.name.lower().endswith(".iso")]
+            free = [volume for volume in self.volumes if not volume.is_iso and not {volume.name, volume.path} & self._used]
+            return [(volume.name, _volume_words(volume)) for volume in free[:_MOST]]
         if name == "media":
             return [(volume.name, _volume_words(volume)) for volume in self.volumes if volume.is_medium][:_MOST]
         lists: dict[str, Callable[[], list[str]]] = {
@@ -131,5 +143,4 @@ def _uses(disk: dict[str, Any], sources: set[str], *, as_disk: bool) -> bool:
 
 
 def _volume_words(volume: Volume) -> str:
-    gib = volume.size_bytes / 2**30
-    return f"{volume.format}, {gib:.3g} GiB" if volume.size_bytes else volume.format
+    return f"{volume.format}, {bytes_plain(volume.size_bytes)}" if volume.size_bytes else volume.format

@@ -3,7 +3,7 @@
 // A piece that keeps itself true as wv-live does, with a form in it that is not disturbed while a person edits it. After each change of
 // a field it asks the form's own address what would change, and shows that in #proposal; a refusal is shown only when asked for by the
 // button. What was typed stays until the job has ended that was asked for: data-outcome (".../0/") tells what became of a job, by the headers
-// WV-State, WV-Saved and WV-Location, and by a note for [data-errors]. data-new on the form: it is of a device that is not there yet. Fields with data-when="NAME" data-is="VALUES" are shown only while the field NAME has one of these values.
+// WV-State, WV-Saved, WV-Behind and WV-Location, and by a note for [data-errors]. data-new on the form: it is of a device that is not there yet. Fields with data-when="NAME" data-is="VALUES" are shown only while the field NAME has one of these values.
 import { isSignedOut, signedOut } from "./fragment.js";
 import { subscribe } from "./live.js";
 import { morph, parse } from "./morph.js";
@@ -63,6 +63,7 @@ class WvDevice extends WvLive {
   async #look(job) {
     const response = await fetch(this.dataset.outcome.replace(/0\/$/, `${job}/`), { credentials: "same-origin" }).catch(() => null);
     if (!response?.ok || ["queued", "running"].includes(response.headers.get("WV-State")) || !this.#following) return;
+    if (response.headers.get("WV-Behind")) { setTimeout(() => this.#look(job), 400); return; }
     this.#following();
     this.#following = null;
     this.form.removeAttribute("aria-busy");

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils import timezone
 from django.views.decorators.http import require_GET
 
 from jobs import access as job_access
@@ -15,12 +18,15 @@ from machines.models import Machine
 from machines.views.asking import user_of
 from virt.xml.devices import KINDS
 
+_ON_ITS_WAY = timedelta(seconds=5)
+
 
 @require_GET
 def outcome(request: HttpRequest, pk: int, job: int) -> HttpResponse:
     """A note with what is to be said of it, "" for what went well.
 
-    `WV-State` is the job's state; `WV-Saved`: whether the definition is another one now; `WV-Location`: the page of a device that is new.
+    `WV-State` is the job's state; `WV-Saved`: whether the definition is another one now; `WV-Behind`: it is on its way here, ask again;
+    `WV-Location`: the page of a device that is new.
     """
     user = user_of(request)
     machine = machine_access.get(user, pk)
@@ -29,8 +35,13 @@ def outcome(request: HttpRequest, pk: int, job: int) -> HttpResponse:
         raise Http404
     definitions = Definitions(machine)
     saved = found.state == State.DONE or (not found.is_active and definitions.digest != found.params.get("based_on", definitions.digest))
+    behind = (
+        found.state == State.DONE
+        and definitions.digest == found.params.get("based_on")
+        and timezone.now() - (found.finished_at or timezone.now()) < _ON_ITS_WAY
+    )
     response = render(request, "hardware/_outcome.html", {"job": found, "saved": saved})
-    for name, value in (("WV-State", found.state), ("WV-Saved", "1" if saved else ""), ("Cache-Control", "no-store")):
+    for name, value in (("WV-State", found.state), ("WV-Saved", "1" if saved else ""), ("WV-Behind", "1" if behind else ""), ("Cache-Control", "no-store")):
         response.headers[name] = value
     if saved and (page := _page_of_new(machine, definitions, found)):
         response.headers["WV-Location"] = page
