@@ -87,6 +87,8 @@ def delete_many(request: HttpRequest) -> HttpResponse:
     user = user_of(request)
     ids = {int(text) for text in request.POST.getlist("ids") if text.isascii() and text.isdigit() and len(text) < 16}
     machines = list(machine_access.visible(user).filter(pk__in=ids).select_related("host").order_by("name")[: _MOST_AT_ONCE + 1])
+    if not machines:
+        return answers.refused(request, _("None of them is there any more."), reverse("machines:list"), status=400)
     if len(machines) > _MOST_AT_ONCE:
         return answers.refused(request, _("At most %(n)d machines at once.") % {"n": _MOST_AT_ONCE}, reverse("machines:list"), status=400)
     if "confirmed" not in request.POST:

@@ -23,7 +23,7 @@ from tests.inventory import person
 from tests.lab.creation.conftest import POOL
 from tests.lab.lab import Guest, Host
 from tests.waiting import wait_until
-from virt.errors import VirtError
+from virt.errors import Invalid, VirtError
 
 MIB = 2**20
 
@@ -104,6 +104,21 @@ def test_what_fails_or_is_cancelled_leaves_nothing(row: HostRow, stocked: Host, 
     assert files(stocked) == before
     assert not {"fails", "cancelled"} & set(stocked.virsh("list", "--all", "--name").split())
     assert [creation.made for creation in Creation.objects.all()] == [[], []]
+
+
+def test_an_image_that_leads_elsewhere_is_refused_before_anybody_opens_it(row: HostRow, stocked: Host) -> None:
+    folder = "/srv/shared/images-h1"
+    stocked.run("qemu-img", "create", "-q", "-f", "qcow2", "-b", "/etc/hostname", "-F", "raw", f"{folder}/evil.qcow2")
+    (stocked.lab.shared / "images-h1" / "evil.vmdk").write_text('# Disk DescriptorFile\nversion=1\ncreateType="monolithicFlat"\nRW 8 FLAT "/etc/hostname" 0\n')
+    stocked.virsh("pool-refresh", POOL)
+    before = files(stocked)
+    for volume, why in (("evil.qcow2", "backing file"), ("evil.vmdk", "names other files")):
+        for source in ("image", "cloud"):
+            with pytest.raises(Invalid, match=why):
+                find("machines.creation.create")(make(row, f"{source}-{volume}", order(source, volume, disks=DISK)))
+    with pytest.raises(Invalid, match="in no pool"):
+        find("machines.creation.create")(make(row, "existing", order("volume", "evil.qcow2")))
+    assert files(stocked) == before
 
 
 def test_a_machine_is_copied_renamed_and_deleted(row: HostRow, stocked: Host) -> None:
