@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any, Literal
 
 from django.http import HttpRequest, HttpResponse
@@ -11,13 +12,13 @@ from pydantic import Field
 from accounts.api import person
 from accounts.models import User
 from accounts.setup import digest
-from consoles import access, actions, shares
+from consoles import access, actions, sessions, shares
 from consoles.views.tickets import shown
 from jobs.api import Id
 from jobs.submit import Refused
 
 router = Router()  # below /machines
-share_router = Router()  # below /consoles
+own_router = Router()  # below /consoles
 
 
 class TicketsIn(Schema):
@@ -73,7 +74,37 @@ def share_console(request: HttpRequest, machine_id: Id, wish: ShareIn) -> tuple[
     return 201, {"share": shown(share, user.pk), "link": request.build_absolute_uri(actions.link_of(token))}
 
 
-@share_router.delete("/shares/{share_id}", response={204: None}, summary="Revoke an invitation")
+class OpenOut(Schema):
+    machine_id: int
+    machine: str
+    host: str
+    person: str
+    kind: str
+    view_only: bool
+    since: datetime
+    address: str | None
+
+
+@own_router.get("", response=list[OpenOut], summary="Who is on which console")
+def list_consoles(request: HttpRequest) -> list[OpenOut]:
+    """Of machines that I may see. Addresses are for administrators."""
+    user = person(request)
+    return [
+        OpenOut(
+            machine_id=session.machine_id,
+            machine=session.machine.name,
+            host=session.machine.host.name,
+            person=session.person,
+            kind=session.kind,
+            view_only=session.view_only,
+            since=session.opened_at,
+            address=session.address if user.is_administrator else None,
+        )
+        for session in sessions.seen_by(user)
+    ]
+
+
+@own_router.delete("/shares/{share_id}", response={204: None}, summary="Revoke an invitation")
 def revoke_share(request: HttpRequest, response: HttpResponse, share_id: Id) -> tuple[int, None]:
     user = person(request)
     shares.revoke(user, access.share_to_revoke(user, share_id))

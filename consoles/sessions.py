@@ -14,6 +14,7 @@ from accounts.models import User
 from consoles.models import ConsoleSession, Kind
 from consoles.tickets import Ticket
 from live import facts
+from machines import access as machines_access
 from machines.models import Machine
 
 # Without a sign of life for so long its bridge is dead, and so is the console.
@@ -40,6 +41,11 @@ def open_now() -> QuerySet[ConsoleSession]:
 def on_machine(machine: Machine) -> QuerySet[ConsoleSession]:
     """Who is on it now, the first comer first."""
     return open_now().filter(machine=machine).select_related("user", "share").order_by("id")
+
+
+def seen_by(user: User) -> QuerySet[ConsoleSession]:
+    """Who is on which console, of the machines that the person may see; the newest first. Live topic: "consoles"."""
+    return open_now().filter(machine__in=machines_access.visible(user)).select_related("user", "machine__host").order_by("-id")
 
 
 def why_too_many(user_id: int, machine_id: int, coming: Sequence[Ticket] = ()) -> str:

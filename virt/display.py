@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import libvirt
 from lxml import etree
@@ -23,12 +24,14 @@ class Display:
 
     index     its place among all <graphics>, as libvirt counts them
     password  the one it asks for, "" without; `expired`: QEMU accepts it no more
+    xml       the element, with the password in it
     """
 
     index: int
     graphics: Graphics
     password: str = field(default="", repr=False)
     expired: bool = False
+    xml: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +79,22 @@ def open_display(connection: Connection, uuid: str, index: int) -> int:
         return connection.raw.lookupByUUIDString(uuid).openGraphicsFD(index, libvirt.VIR_DOMAIN_OPEN_GRAPHICS_SKIPAUTH)
 
 
+def renew_password(connection: Connection, uuid: str, display: Display, *, seconds: int) -> str:
+    """A password that is good for so long, where the display's own has expired: nobody can use that one any more."""
+    password = secrets.token_urlsafe(6)  # VNC takes eight characters
+    node = parse(display.xml)
+    node.set("passwd", password)
+    node.set("passwdValidTo", (datetime.now(UTC) + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%S"))
+    with translate():
+        domain = connection.raw.lookupByUUIDString(uuid)
+        domain.updateDeviceFlags(etree.tostring(node, encoding="unicode"), libvirt.VIR_DOMAIN_AFFECT_LIVE)
+    return password
+
+
 def _display(number: int, node: etree._Element) -> Display:
     graphics = read_graphics(node)
-    return Display(number, graphics, attribute(node, "passwd"), _is_over(graphics.expires))
+    xml = etree.tostring(node, encoding="unicode", with_tail=False)
+    return Display(number, graphics, attribute(node, "passwd"), _is_over(graphics.expires), xml)
 
 
 def _is_over(expires: str) -> bool:

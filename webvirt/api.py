@@ -18,8 +18,8 @@ from ninja.security import HttpBearer
 
 from accounts import tokens
 from accounts.api import router as accounts
+from consoles.api import own_router as all_consoles
 from consoles.api import router as consoles
-from consoles.api import share_router as console_shares
 from hosts.api import router as hosts
 from jobs.api import router as jobs
 from jobs.submit import Refused
@@ -66,7 +66,7 @@ api.add_router("/machines", snapshots, tags=["snapshots"])  # before the machine
 api.add_router("/machines", machines, tags=["machines"])
 api.add_router("/machines", hardware, tags=["hardware"])
 api.add_router("/machines", consoles, tags=["consoles"])
-api.add_router("/consoles", console_shares, tags=["consoles"])
+api.add_router("/consoles", all_consoles, tags=["consoles"])
 api.add_router("/jobs", jobs, tags=["jobs"])
 
 

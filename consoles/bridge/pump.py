@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import mmap
 import select
 import socket
 import time
@@ -51,7 +52,8 @@ class Pump:
         """Until it ends, and why. Closes neither socket."""
         self._browser.setblocking(False)
         self._display.setblocking(False)
-        self._buffer = memoryview(bytearray(_CHUNK))
+        # Pages of it become memory only when something is read into them: most consoles show little most of the time.
+        self._buffer = memoryview(mmap.mmap(-1, _CHUNK))
         self._knocked_at = time.monotonic()
         try:
             self._type([typed_already] if typed_already else [])

@@ -30,6 +30,7 @@ logger = logging.getLogger(__name__)
 
 _CONNECT_SECONDS = 6.0
 _NOTICED_SECONDS = 1.5
+_RENEWED_SECONDS = 60
 _NO_WAY = "The display listens on {where} of {host} alone. Connect the host by SSH, or let the display listen on an address of its network."
 _OF_THIS_MACHINE = (HostKind.LOCAL, HostKind.SESSION, HostKind.SOCKET)
 # libvirt's client loses wake-ups when many threads ask over one connection (virt/connection.py): one at a time.
@@ -71,10 +72,11 @@ def reach(machine: Machine, kind: str) -> Reached:
             with asking(machine.host) as connection:
                 if virt_display.run_of(connection, machine.uuid) != running.run:
                     raise Closing(Code.STOPPED, "The machine stopped.")
+                password = virt_display.renew_password(connection, machine.uuid, display, seconds=_RENEWED_SECONDS) if display.expired else display.password
         except BaseException:
             way.close()
             raise
-        return Reached(way, running.run, display.password)
+        return Reached(way, running.run, password)
 
 
 def why_gone(machine: Machine, run: int) -> Closing:

@@ -11,7 +11,7 @@ from django.utils import timezone
 from accounts.models import User
 from accounts.roles import Role
 from consoles.models import ConsoleShare
-from tests.security.rows import Kind, Row, does, reads
+from tests.security.rows import SIGNED_IN, Kind, Row, does, reads
 from tests.security.world import Thing
 
 
@@ -29,6 +29,7 @@ KINDS = {"console share": Kind("machine", _share)}
 PAGES: dict[str, Row] = {
     "consoles:tickets": does(Role.CONSOLE, "machine", {"kind": "vnc"}, changes=False),
     "consoles:state": reads(Role.VIEWER, "machine"),
+    "consoles:viewer-file": reads(Role.CONSOLE, "machine"),
     "consoles:shares": Row({"GET": Role.VIEWER, "POST": Role.CONSOLE}, "machine", {"minutes": "10", "to": ""}),
     "consoles:revoke-share": does(Role.MANAGER, "console share"),
 }
@@ -38,5 +39,6 @@ CALLS: dict[str, Row] = {
     "GET /machines/{machine_id}/console": reads(Role.VIEWER, "machine"),
     "POST /machines/{machine_id}/console": does(Role.CONSOLE, "machine", {"kind": "vnc"}, changes=False),
     "POST /machines/{machine_id}/console/shares": does(Role.CONSOLE, "machine", {"minutes": 10, "view_only": False}),
+    "GET /consoles": reads(SIGNED_IN),
     "DELETE /consoles/shares/{share_id}": does(Role.MANAGER, "console share", method="DELETE"),
 }
