@@ -10,7 +10,7 @@ const LONGEST_MS = 8_000, FINAL = [401, 403, 404, 4401, 4403];
 
 class WvConsole extends HTMLElement {
   static ownsChildren = true;      // for morph.js
-  #screen = null; #tries = 0; #timer = 0; #round = 0; #isOpen = false; #isFinal = false; #cancel = null; #watching = false;
+  #screen = null; #tries = 0; #timer = 0; #round = 0; #isOpen = false; #isFinal = false; #isBusy = false; #cancel = null; #watching = false;
 
   get screen() { return this.#isOpen ? this.#screen : null; }
   get #base() { return `/consoles/${this.getAttribute("machine")}/`; }
@@ -50,6 +50,7 @@ class WvConsole extends HTMLElement {
 
   async #go() {
     this.#drop();
+    this.#isBusy = true;
     const round = this.#round, kind = this.getAttribute("kind");
     if (!this.#tries) this.#say("connecting");
     try {
@@ -69,6 +70,7 @@ class WvConsole extends HTMLElement {
   }
 
   #opened() {
+    this.#isBusy = false;
     this.#isOpen = true;
     this.#tries = 0;
     this.#say("");
@@ -80,6 +82,7 @@ class WvConsole extends HTMLElement {
   }
 
   #lost(code, why) {
+    this.#isBusy = false;
     this.#drop();
     this.#isFinal = FINAL.includes(code);
     if (code === 4429) this.#say("limit", why);
@@ -97,7 +100,7 @@ class WvConsole extends HTMLElement {
 
   /** Something changed: look whether the screen can be had now. */
   #hint() {
-    if (this.#isOpen || this.#isFinal || document.hidden) return;
+    if (this.#isOpen || this.#isBusy || this.#isFinal || document.hidden) return;
     clearTimeout(this.#timer);
     this.#tries = 0;
     this.#timer = setTimeout(() => this.#go(), 150);

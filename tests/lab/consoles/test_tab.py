@@ -73,7 +73,7 @@ def test_picture_keys_serial_and_coming_back(browser: Browser, stack: Stack, sta
         page.wait_for_function(OPEN, timeout=60_000)
         page.wait_for_selector(".xterm-rows")
         page.keyboard.type("rm -f /tmp/typed; echo $((40+2))\n")
-        page.wait_for_function("() => document.querySelector('.xterm-rows').textContent.includes('42')", timeout=60_000)
+        page.wait_for_function("() => document.querySelector('.xterm-rows')?.textContent.includes('42')", timeout=60_000)
         _look(tab, "serial")
 
         page.click("[data-kind=vnc]")
@@ -86,7 +86,7 @@ def test_picture_keys_serial_and_coming_back(browser: Browser, stack: Stack, sta
         page.click("[data-kind=serial]")
         page.wait_for_function(OPEN, timeout=60_000)
         page.keyboard.type("cat /tmp/typed | sed s/^/got-/\n")
-        page.wait_for_function("() => document.querySelector('.xterm-rows').textContent.includes('got-typed')", timeout=60_000)
+        page.wait_for_function("() => document.querySelector('.xterm-rows')?.textContent.includes('got-typed')", timeout=60_000)
 
         page.click("[data-kind=vnc]")
         page.wait_for_function(DRAWN, timeout=60_000)
