@@ -133,9 +133,14 @@ def test_uefi(stack: Stack, lab: Lab) -> None:
     it.done(it.ask("POST", f"/{it.id_of('first')}/revert", {"first": "kept"}))
     assert it.guest.state == "running"
     wait_until("kept is shown", lambda: "kept" in it.names, seconds=30)
-    it.guest.host.virsh("destroy", it.guest.uuid)
+    host = it.guest.host
+    variables = host.virsh("dumpxml", it.guest.uuid, "--xpath", "//nvram/text()").strip()
+    host.virsh("destroy", it.guest.uuid)
+    host.run("sh", "-c", f"printf XXXX | dd of={variables} bs=1 seek=200000 conv=notrunc 2>/dev/null")
     it.done(it.ask("POST", f"/{it.id_of('kept')}/revert", {}))
     assert it.guest.state == "running"
+    peek = f"dd if={variables} bs=1 skip=200000 count=4 2>/dev/null | od -An -c"
+    wait_until("the variables are those of then", lambda: "X" not in host.run("sh", "-c", peek))
     it.delete("first", children=True)
     assert it.files == {"uefi.qcow2"}
 
