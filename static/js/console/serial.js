@@ -9,7 +9,7 @@ export async function open(place, answer, { opened, closed }) {
   const terminal = new Terminal({ documentOverride: documentOfSheets(), cursorBlink: true, scrollback: 10_000, fontFamily: "ui-monospace, Menlo, Consolas, monospace", fontSize: 14, theme: { background: "#08090b" }, disableStdin: answer.view_only });
   const fitting = new FitAddon();
   terminal.loadAddon(fitting);
-  terminal.open(place);
+  openIn(terminal, place);
   fitting.fit();
   const eye = new ResizeObserver(() => fitting.fit());
   eye.observe(place);
@@ -34,9 +34,9 @@ export async function open(place, answer, { opened, closed }) {
   };
 }
 
-function documentOfSheets() {
-  const createElement = (name, options) => {
-    if (name !== "style") return document.createElement(name, options);
+/** Instead of <style>, constructed sheets; instead of style attributes, the same by the object model. Both are what the policy allows. */
+const makers = {
+  style() {
     const sheet = new CSSStyleSheet(), standIn = document.createElement("wv-sheet");
     document.adoptedStyleSheets = [...document.adoptedStyleSheets, sheet];
     Object.defineProperty(standIn, "textContent", { set: (text) => sheet.replaceSync(text), get: () => "" });
@@ -45,7 +45,16 @@ function documentOfSheets() {
       document.adoptedStyleSheets = document.adoptedStyleSheets.filter((each) => each !== sheet);
     };
     return standIn;
-  };
+  },
+  span() {
+    const span = document.createElement("span");
+    span.setAttribute = (name, value) => { if (name === "style") span.style.cssText = value; else Element.prototype.setAttribute.call(span, name, value); };
+    return span;
+  },
+};
+
+function documentOfSheets() {
+  const createElement = (name, options) => (Object.hasOwn(makers, name) ? makers[name]() : document.createElement(name, options));
   return new Proxy(document, {
     get(target, name) {
       if (name === "createElement") return createElement;
@@ -53,4 +62,18 @@ function documentOfSheets() {
       return typeof value === "function" ? value.bind(target) : value;
     },
   });
+}
+
+/** Its viewport asks the window's document for a <style>, whatever document it was given. */
+function openIn(terminal, place) {
+  const real = Document.prototype.createElement;
+  document.createElement = (name, options) => {
+    if (name !== "style") return real.call(document, name, options);
+    delete document.createElement;
+    const made = makers.style();
+    document.createElement = patched;
+    return made;
+  };
+  const patched = document.createElement;
+  try { terminal.open(place); } finally { delete document.createElement; }
 }

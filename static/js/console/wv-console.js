@@ -127,7 +127,8 @@ class WvConsole extends HTMLElement {
     this.dataset.state = what || "open";
     if (!what) return;
     over.querySelector("h2").textContent = this.dataset[what] ?? what;
-    over.querySelector("[data-why]").textContent = why;
+    over.querySelector("[data-why]").textContent = why.replace(/\.$/, "") === this.dataset[what] ? "" : why;
+    over.querySelector("[data-soon]").hidden = this.#isFinal || what === "none";
     over.querySelector("[data-hardware]").hidden = what !== "none";
     over.querySelector("[data-start]").hidden = true;
     over.querySelector("progress").hidden = this.#isFinal || ["off", "none"].includes(what);

@@ -8,15 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from lxml import etree
+from playwright.sync_api import Browser, Page, TimeoutError, sync_playwright
 
 from tests.browser import kit
-from tests.lab.guests import Image, Recipe
+from tests.lab.guests import Image, Recipe, domain_xml
 from tests.lab.lab import Guest, Lab
 from tests.stack import Stack
 from tests.waiting import wait_until
 
 OPEN = "() => document.querySelector('wv-console').dataset.state === 'open'"
+# What the browser says of sockets that are killed on purpose, and of reading pixels.
+NOISE = r"WebSocket|Failed to load resource|Canvas2D"
 # Whether anything but black is drawn.
 DRAWN = """() => { const canvas = document.querySelector('wv-console canvas');
   if (!canvas || !canvas.width) return false;
@@ -60,9 +63,19 @@ def _look(tab: kit.Tab, name: str) -> None:
         tab.page.screenshot(path=Path(folder) / f"{name}.png")
 
 
+def _says(page: Page, command: str, wanted: str) -> bool:
+    """Type a command on the line; whether the guest's answer came within a few seconds."""
+    page.keyboard.type(command + "\n")
+    try:
+        page.wait_for_function("wanted => document.querySelector('.xterm-rows')?.textContent.includes(wanted)", arg=wanted, timeout=4_000)
+    except TimeoutError:
+        return False
+    return True
+
+
 def test_picture_keys_serial_and_coming_back(browser: Browser, stack: Stack, state: Any, linux: Guest) -> None:
     tab = kit.Tab(browser, stack, state)
-    tab.tolerate(r"WebSocket|Failed to load resource|409")
+    tab.tolerate(NOISE)
     page = tab.open(f"/consoles/{stack.machine('tab-linux')['id']}/")
     page.wait_for_function(OPEN, timeout=60_000)
     page.wait_for_function(DRAWN, timeout=60_000)
@@ -72,8 +85,7 @@ def test_picture_keys_serial_and_coming_back(browser: Browser, stack: Stack, sta
         page.click("[data-kind=serial]")
         page.wait_for_function(OPEN, timeout=60_000)
         page.wait_for_selector(".xterm-rows")
-        page.keyboard.type("rm -f /tmp/typed; echo $((40+2))\n")
-        page.wait_for_function("() => document.querySelector('.xterm-rows')?.textContent.includes('42')", timeout=60_000)
+        wait_until("the shell answers", lambda: _says(page, "rm -f /tmp/typed; echo $((40+2))", "42"), seconds=90)
         _look(tab, "serial")
 
         page.click("[data-kind=vnc]")
@@ -85,8 +97,7 @@ def test_picture_keys_serial_and_coming_back(browser: Browser, stack: Stack, sta
         page.wait_for_selector("wv-console-type dialog", state="hidden", timeout=60_000)
         page.click("[data-kind=serial]")
         page.wait_for_function(OPEN, timeout=60_000)
-        page.keyboard.type("cat /tmp/typed | sed s/^/got-/\n")
-        page.wait_for_function("() => document.querySelector('.xterm-rows')?.textContent.includes('got-typed')", timeout=60_000)
+        wait_until("the keys were typed", lambda: _says(page, "sed s/^/got-/ /tmp/typed", "got-typed"), seconds=60)
 
         page.click("[data-kind=vnc]")
         page.wait_for_function(DRAWN, timeout=60_000)
@@ -104,6 +115,7 @@ def test_picture_keys_serial_and_coming_back(browser: Browser, stack: Stack, sta
 
 def test_on_a_phone_and_on_the_wall(browser: Browser, stack: Stack, state: Any, linux: Guest) -> None:
     tab = kit.Tab(browser, stack, state, viewport=kit.PHONE, color_scheme="dark")
+    tab.tolerate(NOISE)
     page = tab.open(f"/consoles/{stack.machine('tab-linux')['id']}/")
     page.wait_for_function(DRAWN, timeout=60_000)
     assert page.evaluate("() => document.documentElement.scrollWidth <= innerWidth")
@@ -113,4 +125,20 @@ def test_on_a_phone_and_on_the_wall(browser: Browser, stack: Stack, state: Any, 
     page.wait_for_selector(".wv-wall wv-screen img", timeout=60_000)
     _look(tab, "wall")
     assert tab.violations() == []
+    tab.close()
+
+
+def test_spice_is_drawn(browser: Browser, stack: Stack, state: Any, lab: Lab) -> None:
+    root = etree.fromstring(domain_xml(Recipe("tab-spice")))
+    graphics = root.find("devices/graphics")
+    graphics.getparent().remove(graphics)
+    etree.SubElement(root.find("devices"), "graphics", type="spice", autoport="yes", listen="127.0.0.1")
+    with lab["h2"].connection() as connection:
+        connection.defineXML(etree.tostring(root, encoding="unicode")).create()
+    wait_until("it is known", lambda: stack.machine("tab-spice") and stack.machine("tab-spice")["state"] == "running", seconds=60)
+    tab = kit.Tab(browser, stack, state)
+    tab.tolerate(NOISE)
+    page = tab.open(f"/consoles/{stack.machine('tab-spice')['id']}/")
+    page.wait_for_function(DRAWN, timeout=60_000)
+    _look(tab, "spice")
     tab.close()
