@@ -33,7 +33,7 @@ def shares_of(opening: Opening, user: User) -> list[dict[str, Any]]:
 
 @dataclass(frozen=True)
 class Wall:
-    """Screens side by side: those of a search, or of chosen ids."""
+    """Screens side by side: those of a search (as the list of machines has it: `f` and `q`), or of chosen ids."""
 
     words: str
     ids: tuple[int, ...]
@@ -44,7 +44,8 @@ class Wall:
     def of(cls, asked: QueryDict) -> Wall:
         ids = tuple(int(text) for text in asked.getlist("ids")[:MOST_ON_WALL] if text.isascii() and text.isdigit() and len(text) < 16)
         size = asked.get("size", "m")
-        return cls(asked.get("q", "")[:200], ids, size if size in dict(SIZES) else "m", asked.get("running", "") == "1")
+        words = " ".join([*asked.getlist("f"), asked.get("q", "")]).strip()
+        return cls(words[:200], ids, size if size in dict(SIZES) else "m", asked.get("running", "") == "1")
 
     def machines(self, user: User) -> list[Machine]:
         """One query, whoever asks; only machines whose screen the person may see."""
