@@ -80,14 +80,14 @@ def submit(
     return job
 
 
-def submit_many(kind_name: str, subjects: Sequence[Subject], *, asked_by: User | None, batch: str) -> dict[int, Job]:
+def submit_many(kind_name: str, subjects: Sequence[Subject], *, asked_by: User | None, batch: str, params: dict[str, Any] | None = None) -> dict[int, Job]:
     """Save many jobs of one kind at once; {subject id: job}, without the subjects that another changing job holds.
 
     One insert, one message to the broker and a fact a host for all of them: ten thousand take a second, not half a minute.
     """
     _refuse_too_many(asked_by, len(subjects))
     with transaction.atomic():
-        Job.objects.bulk_create([_new(kind_name, subject, asked_by, {}, batch) for subject in subjects], ignore_conflicts=True, batch_size=500)
+        Job.objects.bulk_create([_new(kind_name, subject, asked_by, params or {}, batch) for subject in subjects], ignore_conflicts=True, batch_size=500)
         made = {job.subject_id: job for job in Job.objects.filter(batch=batch)}
         if made:
             names = [job.subject_name for job in made.values()]

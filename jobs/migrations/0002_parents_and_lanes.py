@@ -5,36 +5,35 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('jobs', '0001_initial'),
+        ("jobs", "0001_initial"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Lane',
+            name="Lane",
             fields=[
-                ('name', models.CharField(max_length=64, primary_key=True, serialize=False)),
+                ("name", models.CharField(max_length=64, primary_key=True, serialize=False)),
             ],
         ),
         migrations.AddField(
-            model_name='job',
-            name='figures',
+            model_name="job",
+            name="figures",
             field=models.JSONField(default=dict),
         ),
         migrations.AddField(
-            model_name='job',
-            name='held_back',
+            model_name="job",
+            name="held_back",
             field=models.BooleanField(default=False),
         ),
         migrations.AddField(
-            model_name='job',
-            name='parent',
-            field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.CASCADE, related_name='children', to='jobs.job'),
+            model_name="job",
+            name="parent",
+            field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.CASCADE, related_name="children", to="jobs.job"),
         ),
         migrations.AddField(
-            model_name='job',
-            name='lanes',
-            field=models.ManyToManyField(related_name='jobs', to='jobs.lane'),
+            model_name="job",
+            name="lanes",
+            field=models.ManyToManyField(related_name="jobs", to="jobs.lane"),
         ),
     ]

@@ -84,6 +84,17 @@ def _os(row: Row) -> str:
     return f'<td class="c-os"><span class="wv-row-s">{icon}<span class="wv-ell" title="{name}">{name}</span></span></td>'
 
 
+def _tags(row: Row) -> str:
+    """The first of them; all in the title."""
+    shown, more = row.tags[:_MOST_TAGS], len(row.tags) - _MOST_TAGS
+    rest = f' <span class="wv-u">+{more}</span>' if more > 0 else ""
+    title = f' title="{escape(", ".join(row.tags))}"' if more > 0 else ""
+    return f'<td class="c-tags"{title}><span class="wv-row-s">{"".join(map(wv.tag, shown))}{rest}</span></td>'
+
+
+_MOST_TAGS = 3
+
+
 def _uptime(row: Row) -> str:
     return f'<td class="c-up wv-num">{wv.uptime(row.started_at)}</td>'
 
@@ -109,6 +120,7 @@ _CELLS: dict[str, Callable[[Row], str]] = {
     "net": _net,
     "ip": _ip,
     "os": _os,
+    "tags": _tags,
     "up": _uptime,
     "vcpus": _vcpus,
     "autostart": _autostart,

@@ -1,0 +1,16 @@
+from __future__ import annotations
+
+from django.urls import path
+
+from consoles.views import shares, tickets, viewer_file
+
+app_name = "consoles"
+
+urlpatterns = [
+    path("<int:pk>/tickets/", tickets.tickets, name="tickets"),
+    path("<int:pk>/state/", tickets.state, name="state"),
+    path("<int:pk>/console.vv", viewer_file.viewer_file, name="viewer-file"),
+    path("<int:pk>/shares/", shares.shares, name="shares"),
+    path("shares/<int:pk>/revoke/", shares.revoke, name="revoke-share"),
+    path("shared/<str:token>/", shares.shared, name="shared"),
+]
