@@ -78,6 +78,7 @@ def test_nobody_is_passed_for_ever_and_the_sweep_finds_who_was_forgotten(ask: Ca
 
 
 def test_a_parent_is_told_by_its_children_and_cancels_them(ask: Callable[..., Job], ann: User, host: Host, sent: list[int]) -> None:
+    ann.is_administrator = True
     parent = ask(10, kind="waiting")
     run.run(parent.pk)
     done, queued = ask(11, parent=parent), ask(12, parent=parent)
