@@ -15,16 +15,18 @@ class SnapshotsConfig(AppConfig):
 
     def ready(self) -> None:
         from accounts.roles import Role
+        from hosts.storage import users
         from jobs import kinds
         from live.tabs import Deed, Tab
         from machines import tabs
-        from machines.snapshots import actions
+        from machines.snapshots import actions, on_storage
 
         tabs.PARTS.add(
             Tab("snapshots", _("Snapshots"), "snapshots:list", 30, Role.VIEWER, badge=_count, warns=_unmerged),
             Deed("snapshot", _("Take snapshot"), "camera", "snapshots:create", 20, Role.OPERATOR, why_not=actions.refusal, button=True),
         )
-        again = ("snapshots",)
+        users.register(on_storage.uses)
+        again = ("snapshots", "pool")
         kinds.declare(
             kinds.Kind("machines.snapshots.create", "Take snapshot", "camera", quick=False, cancellable=True, stirs=again),
             kinds.Kind("machines.snapshots.revert", "Revert to snapshot", "arrow-back-up", quick=False, stirs=again),

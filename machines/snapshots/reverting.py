@@ -108,8 +108,8 @@ def _check_internal(hosted: Hosted, target: SnapshotSeen) -> None:
         held = hosted.files.resolve(disk.held)
         over = survey.uses(held, but=lambda use: use.kind != "overlay")
         if disk.kind == "internal" and (over or now.get(disk.target) != held):
-            above = users(over) or "what rests on it"
-            raise WrongState(f"{name} lies inside {held}, and reverting would change it under {above}. Delete the snapshots that came after first.")
+            why = users(over) or "the machine writes elsewhere now"
+            raise WrongState(f"{name} lies inside {held}, and reverting would change that file: {why}. Delete the snapshots that came after first.")
 
 
 def _revert_internal(hosted: Hosted, target: SnapshotSeen, wanted: Wanted) -> None:

@@ -11,6 +11,7 @@ from django.test.utils import CaptureQueriesContext
 
 from jobs.models import Job, State
 from machines.models import Machine
+from machines.snapshots import on_storage
 from machines.snapshots.models import Kind, Snapshot
 
 ASYNC = {"WV-Async": "1"}
@@ -66,6 +67,21 @@ def test_why_nothing_can_be_done(client: Client, machine: Machine) -> None:
     page = _text(client.get(f"/machines/{machine.pk}/snapshots/"))
     assert "Its memory is saved" in page
     assert _take(client, machine, what="disks").status_code == 409
+
+
+def test_storage_is_told_what_they_rest_on(machine: Machine) -> None:
+    """A frozen file that only a snapshot names is in use, and so is its memory."""
+    disks = [
+        {"target": "vda", "kind": "external", "held": "/pool/a.qcow2"},
+        {"target": "vdb", "kind": "external", "held": "imgs/b.qcow2"},
+        {"target": "vdc", "kind": "no"},
+    ]
+    Snapshot.objects.create(machine=machine, name="s", memory_file="/pool/s.mem", disks=disks)
+    told = [(use.path, use.pool, use.volume, use.kind, use.name) for use in on_storage.uses({machine.host_id}) if use.kind == "snapshot"]
+    assert ("/pool/a.qcow2", "", "pool/a.qcow2", "snapshot", "db/s") in told
+    assert ("imgs/b.qcow2", "imgs", "b.qcow2", "snapshot", "db/s") in told
+    assert "/pool/s.mem" in [path for path, *_ in told]
+    assert len(told) == 3
 
 
 def test_hostile_words_and_many_snapshots(client: Client, machine: Machine) -> None:

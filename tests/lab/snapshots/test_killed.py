@@ -50,7 +50,6 @@ DEATHS = [
 _USUAL = {
     Death("revert", "after machine.define", "worker"),
     Death("delete", "before blockjob.pivot", "libvirtd"),
-    Death("take", "before snapshot.create", "qemu", hangs=True),
 }
 _CHOSEN = DEATHS if os.environ.get("WEBVIRT_DEATHS") == "all" else [death for death in DEATHS if death in _USUAL]
 
