@@ -78,7 +78,7 @@ def test_nobody_is_passed_for_ever_and_the_sweep_finds_who_was_forgotten(ask: Ca
 
 
 def test_a_parent_is_told_by_its_children_and_cancels_them(ask: Callable[..., Job], ann: User, host: Host, sent: list[int]) -> None:
-    ann.is_administrator = True
+    ann.is_superuser = True
     parent = ask(10, kind="waiting")
     run.run(parent.pk)
     done, queued = ask(11, parent=parent), ask(12, parent=parent)
@@ -97,7 +97,7 @@ def test_the_same_again(ask: Callable[..., Job], ann: User, host: Host, client: 
         return submit(job.kind, Subject("host", 1, "x", 1), asked_by=user, params=job.params)
 
     kinds.declare(kinds.Kind(f"{FAKES}.mistaken", "Mistaken", "bolt", again=again))
-    ann.is_administrator = True
+    ann.is_superuser = True
     ann.save()
     job = ask(1, kind="mistaken")
     client.force_login(ann)
