@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from accounts import audit
 from accounts.models import User
-from consoles.models import ConsoleSession, Kind
+from consoles.models import ConsoleSession, ConsoleShare, Kind
 from consoles.tickets import Ticket
 from live import facts
 from machines import access as machines_access
@@ -19,7 +19,8 @@ from machines.models import Machine
 
 # Without a sign of life for so long its bridge is dead, and so is the console.
 LOST = timedelta(seconds=45)
-BEAT_SECONDS = 10.0
+KEPT = timedelta(days=365)
+SHARES_KEPT = timedelta(days=30)
 
 MOST_OF_A_PERSON = 24
 MOST_OF_A_MACHINE = 16
@@ -111,6 +112,13 @@ def end_of_the_dead(bridge: str = "") -> int:
     left = ConsoleSession.objects.filter(closed_at=None)
     left = left.filter(bridge=bridge) if bridge else left.filter(seen_at__lte=timezone.now() - LOST)
     return _end_all(left.select_related("machine", "user"))
+
+
+def forget_old() -> None:
+    """Who was on what a year ago is in the audit log, if anybody asks; an invitation that ended a month ago opens nothing."""
+    now = timezone.now()
+    ConsoleSession.objects.filter(closed_at__lt=now - KEPT).delete()
+    ConsoleShare.objects.filter(until__lt=now - SHARES_KEPT).delete()
 
 
 def _end_all(left: Iterable[ConsoleSession]) -> int:

@@ -2,11 +2,13 @@ from __future__ import annotations
 
 from django.urls import path
 
-from consoles.views import shares, tickets, viewer_file
+from consoles.views import page, shares, tickets, viewer_file, wall
 
 app_name = "consoles"
 
 urlpatterns = [
+    path("wall/", wall.wall, name="wall"),
+    path("<int:pk>/", page.page, name="page"),
     path("<int:pk>/tickets/", tickets.tickets, name="tickets"),
     path("<int:pk>/state/", tickets.state, name="state"),
     path("<int:pk>/console.vv", viewer_file.viewer_file, name="viewer-file"),

@@ -65,6 +65,7 @@ class Row:
     host_name: str
     sees_host: bool
     acts: bool
+    sees_screen: bool
     points: Sequence[float]
     cpu: float | None
     memory_used: float | None
@@ -128,6 +129,7 @@ def _row(machine: dict[str, Any], doing: str, seen: Glance, user: User, tags: Se
     active = machine["state"] in ACTIVE_STATES
     shown, word = shown_state(machine["state"], stale=stale, seen_at=machine["host__last_seen_at"], saved=machine["has_saved_image"], doing=doing)
     ip, more_ips = first_address(machine["addresses"])
+    role = user.rights.on_machine(machine["pk"], machine["host_id"])
     return Row(
         pk=machine["pk"],
         uuid=machine["uuid"],
@@ -141,7 +143,8 @@ def _row(machine: dict[str, Any], doing: str, seen: Glance, user: User, tags: Se
         host_id=machine["host_id"],
         host_name=machine["host__name"],
         sees_host=user.rights.on_host(machine["host_id"]) >= Role.VIEWER,
-        acts=user.rights.on_machine(machine["pk"], machine["host_id"]) >= Role.OPERATOR,
+        acts=role >= Role.OPERATOR,
+        sees_screen=role >= Role.CONSOLE,
         ip=ip,
         more_ips=more_ips,
         os=short_os(machine["os_name"]) or os_words(machine["os_id"]),

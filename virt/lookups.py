@@ -54,6 +54,11 @@ def volume_at(connection: Connection, path: str) -> Place | None:
         return Place(pool.UUIDString(), pool.name(), volume.name())
 
 
+def has_snapshots(connection: Connection, uuid: str) -> bool:
+    with translate():
+        return bool(connection.raw.lookupByUUIDString(uuid).listAllSnapshots(0))
+
+
 def rename_machine(connection: Connection, uuid: str, name: str) -> None:
     """Another name for a machine that is off; its saved image, snapshots and UEFI variables are libvirt's to carry along, or to refuse."""
     with translate():

@@ -23,6 +23,7 @@ _EVERY_SECONDS = 1.0
 # The database does not answer: nobody knows any more who may what.
 _BLIND_SECONDS = 20.0
 _LAST_WORDS_SECONDS = 3.0
+_TIDY_SECONDS = 3600.0
 _ABOUT_PEOPLE = ("rights", "signout", "renewed")
 
 
@@ -37,6 +38,7 @@ class Guard:
         self._wake = threading.Event()
         self._saw_at = time.monotonic()
         self._beat_at = 0.0
+        self._tidy_at = time.monotonic() + _TIDY_SECONDS
         self._over = False
         self._ear: asyncio.AbstractEventLoop | None = None
 
@@ -94,6 +96,9 @@ class Guard:
         if traffic := self._registry.traffic():
             sessions.still_open(traffic)
         sessions.end_of_the_dead()
+        if now >= self._tidy_at:
+            self._tidy_at = now + _TIDY_SECONDS
+            sessions.forget_old()
 
     def _tidy_up(self) -> None:
         """What a former life of this bridge has left."""

@@ -63,7 +63,7 @@ def shared(request: HttpRequest, token: str) -> HttpResponse:
     share = invitations.by_token(user_of(request), token)
     if share is None:
         raise Http404
-    return redirect(f"{reverse('consoles:tickets', args=[share.machine_id]).removesuffix('tickets/')}?{urlencode({'share': token})}")
+    return redirect(f"{reverse('consoles:page', args=[share.machine_id])}?{urlencode({'share': token})}")
 
 
 def _person(username: str) -> User | None:

@@ -152,8 +152,11 @@ def why_not_delete(machine: Machine) -> str:
     return refusal(machine, off=False)
 
 
-def clone(user: User, machine: Machine, name: str, *, pool: str = "", start: bool = False) -> tuple[Creation, Job]:
-    """A full copy beside the original, or in `pool`. Needs the role manager on the machine (checked by access.get) and on its host."""
+def clone(user: User, machine: Machine, name: str, *, pool: str = "", start: bool = False, linked: bool = False) -> tuple[Creation, Job]:
+    """A copy beside the original, or in `pool`; `linked`: of the differences alone.
+
+    Needs the role manager on the machine (checked by access.get) and on its host.
+    """
     if user.rights.on_host(machine.host_id) < Role.MANAGER:
         raise Refused(f"This needs the role manager on {machine.host.name}.")
     _refuse_if(why_not_clone(machine), user, "machines.creation.clone", machine)
@@ -161,7 +164,7 @@ def clone(user: User, machine: Machine, name: str, *, pool: str = "", start: boo
     order = Order(source="empty", vcpus=machine.vcpus or 1, memory_bytes=machine.memory_bytes or 2**20, start=start)
     with transaction.atomic():
         row = Creation.objects.create(host=machine.host, uuid=str(uuid.uuid4()), name=name, order=order.plain(), asked_by=user)
-        params = {"creation": row.pk, "uuid": machine.uuid, "name": name, "pool": pool}
+        params = {"creation": row.pk, "uuid": machine.uuid, "name": name, "pool": pool, "linked": linked}
         return row, jobs.submit("machines.creation.clone", machine.subject, asked_by=user, params=params)
 
 

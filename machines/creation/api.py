@@ -113,6 +113,7 @@ class CloneIn(Schema):
     name: str = Field(..., min_length=1, max_length=255)
     pool: str = Text
     start: bool = False
+    linked: bool = Field(False, description="only the differences are stored; the original and the clone both stand on what its disks are now")
 
 
 class NameIn(Schema):
@@ -142,11 +143,11 @@ def read_creation(request: HttpRequest, creation_id: Id) -> CreationOut:
     return CreationOut(id=row.pk, name=row.name, uuid=uuid.UUID(row.uuid), host_id=row.host_id, done=row.done_at is not None)
 
 
-@router.post("/{machine_id}/clones", response={202: JobOut}, summary="A full copy of a machine that is off")
+@router.post("/{machine_id}/clones", response={202: JobOut}, summary="A copy of a machine that is off, full or linked")
 def clone_machine(request: HttpRequest, response: HttpResponse, machine_id: Id, wish: CloneIn) -> tuple[int, JobOut]:
     user = person(request)
     machine = access.get(user, machine_id, Role.MANAGER)
-    return accepted(response, actions.clone(user, machine, wish.name, pool=wish.pool, start=wish.start)[1])
+    return accepted(response, actions.clone(user, machine, wish.name, pool=wish.pool, start=wish.start, linked=wish.linked)[1])
 
 
 @router.put("/{machine_id}/name", response={202: JobOut}, summary="Another name for a machine that is off")

@@ -201,6 +201,7 @@ class NameForm(forms.Form):
 
 class CloneForm(NameForm):
     pool = forms.CharField(label=_("Pool"), max_length=255, required=False)
+    linked = forms.BooleanField(label=_("Linked: only the differences are stored"), required=False)
     start = forms.BooleanField(label=_("Start it"), required=False)
 
 

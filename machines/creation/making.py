@@ -280,6 +280,9 @@ class Making:
 
     # ── the whole ──
 
+    def before_start(self) -> None:
+        """Between the definition and the start: for who has more to do."""
+
     def run(self) -> dict[str, str]:
         self.check()
         self.work.phase("Looking whether the name is free")
@@ -289,6 +292,7 @@ class Making:
         self.check()
         self.work.phase("Defining the machine; the first one on a host can take a minute", 99)
         virt_machine.define(self.connection, xml)
+        self.before_start()
         if self.order.start:
             self.check()
             self.work.phase("Starting it", 99)
@@ -309,8 +313,21 @@ def clean(creation: Creation, connection: Connection) -> None:
             virt_machine.undefine(connection, creation.uuid)
     for item in list(creation.made):
         with contextlib.suppress(NotFound):
-            virt_volume.delete(connection, item["pool"], item["volume"])
+            # Somebody may have given it to a machine of theirs, or an original of a linked clone goes on with it: then it is no rubbish.
+            if not usage.users_of(connection, item["pool"], item["volume"]):
+                virt_volume.delete(connection, item["pool"], item["volume"])
         creation.forget(item["pool"], item["volume"])
+
+
+def is_whole(creation: Creation, connection: Connection) -> bool:
+    """Whether the machine is there with all that was made for it: each volume is used by a machine, a linked clone's original included."""
+    seen = virt_machine.read(connection, creation.uuid)
+    if seen is None or (creation.order.get("start") and seen.state != State.RUNNING):
+        return False
+    try:
+        return all(usage.users_of(connection, item["pool"], item["volume"]) for item in creation.made)
+    except NotFound:
+        return False
 
 
 def cleaned_up(making: Making) -> None:

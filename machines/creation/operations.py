@@ -7,7 +7,7 @@ from jobs.registry import Fate, Result, operation
 from jobs.work import Cancelled, Work
 from machines.creation import removal
 from machines.creation.cloning import Cloning, Original
-from machines.creation.making import Making, clean, cleaned_up
+from machines.creation.making import Making, clean, cleaned_up, is_whole
 from machines.creation.models import Creation
 from machines.models import Machine
 from virt import lookups
@@ -30,8 +30,7 @@ def _created(work: Work) -> Fate:
     connection = connection_to(creation.host)
     if creation.done_at:
         return Fate.DONE
-    seen = virt_machine.read(connection, creation.uuid)
-    if seen is not None and (not creation.order.get("start") or seen.state == State.RUNNING):
+    if is_whole(creation, connection):
         creation.finish()
         return Fate.DONE
     clean(creation, connection)
@@ -61,7 +60,7 @@ def create(work: Work) -> Result:
 def clone(work: Work) -> Result:
     """The subject is the original, so that nobody changes it meanwhile."""
     creation = _creation_of(work)
-    original = Original(str(work.params["uuid"]), str(work.params.get("pool", "")))
+    original = Original(str(work.params["uuid"]), str(work.params.get("pool", "")), bool(work.params.get("linked")))
     return _make(Cloning(work, creation, connection_to(creation.host), original))
 
 

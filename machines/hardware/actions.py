@@ -118,6 +118,14 @@ class Editor:
             raise Invalid("Passwords are set on the display's own form: definitions are kept and shown.")
         return self._proposal(stored, new, ["The definition, as XML"], xml=tree.text_of(new))
 
+    def of_before(self, xml: str) -> str:
+        """A definition of before as it could be stored now: under the name that the machine has now."""
+        root = tree.parse(xml)
+        name = root.find("name")
+        if name is not None:
+            name.text = self._stored.findtext("name")
+        return tree.text_of(root)
+
     # ── asking ──
 
     def apply(self, wishes: Sequence[Edit], based_on: str) -> Job:

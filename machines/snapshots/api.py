@@ -88,7 +88,7 @@ def create_for_many(request: HttpRequest, wish: BulkSnapshotIn) -> tuple[int, li
     return 202, [OutcomeOut(machine_id=one.machine_id, name=one.name, refused=one.refused, job=JobOut.of(one.job) if one.job else None) for one in outcomes]
 
 
-@router.get("/{machine_id}/snapshots", response=list[SnapshotOut], summary="A machine's snapshots, oldest first")
+@router.get("/{machine_id}/snapshots", response=list[SnapshotOut], summary="Snapshots of a machine, oldest first")
 def list_snapshots(request: HttpRequest, machine_id: Id) -> list[SnapshotOut]:
     machine = machine_access.get(person(request), machine_id)
     return [SnapshotOut.of(snapshot) for snapshot in machine.snapshots.defer("xml")]

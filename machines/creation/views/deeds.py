@@ -34,7 +34,7 @@ def clone(request: HttpRequest, pk: int) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         data = form.cleaned_data
         try:
-            made, job = actions.clone(user, machine, data["name"].strip(), pool=data["pool"], start=data["start"])
+            made, job = actions.clone(user, machine, data["name"].strip(), pool=data["pool"], start=data["start"], linked=data["linked"])
         except Refused as exc:
             form.add_error(None, str(exc))
         else:

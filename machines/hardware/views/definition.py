@@ -54,9 +54,9 @@ def restore(request: HttpRequest, pk: int, version: int) -> HttpResponse:
     try:
         if request.method == "POST":
             words = f"The definition of {found.at:%Y-%m-%d %H:%M:%S} UTC, restored"
-            job = editor.define(found.xml, request.POST.get("based_on", ""), words=words)
+            job = editor.define(editor.of_before(found.xml), request.POST.get("based_on", ""), words=words)
             return answers.done(request, back, words=_("The definition is being restored."), job_id=job.pk)
-        proposal = editor.propose_xml(found.xml)
+        proposal = editor.propose_xml(editor.of_before(found.xml))
     except PermissionDenied:
         raise
     except (Refused, VirtError) as exc:

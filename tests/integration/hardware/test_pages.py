@@ -263,6 +263,11 @@ def test_versions_are_listed_with_who_and_restored(manager: Client, machine: Mac
     assert "<ins>  &lt;title&gt;A rich machine&lt;/title&gt;</ins>" in question
     assert post(manager, machine, f"xml/{old.pk}/restore", {}, **ASYNC).status_code == 204
     assert "restored" in Job.objects.get().params["changes"][0]
+    Job.objects.all().delete()
+    renamed = new.replace("<name>rich", "<name>poor")
+    Definition.objects.create(machine=machine, digest=tree.digest(renamed), xml=renamed)
+    assert post(manager, machine, f"xml/{old.pk}/restore", {}, **ASYNC).status_code == 204
+    assert "<name>poor" in Job.objects.get().params["xml"]
     other = inventory.machine(machine.host, "other")
     assert manager.get(f"/machines/{machine.pk}/xml/{Definition.objects.create(machine=other, digest='x', xml='<domain/>').pk}/restore/").status_code == 404
 

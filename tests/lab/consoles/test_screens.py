@@ -121,6 +121,9 @@ def test_what_dies_is_told_and_comes_back(stack: Stack, lab: Lab, linux: Guest) 
         assert console.farewell().code == 1006
     with _open(stack, "linux") as console:  # the web process waits for the new one
         screen = consoles.greet(console)
+        stack.kill("web")
+        assert consoles.pixels(console, screen), "no byte of it goes through the web process"
+        stack.wait_ready()
         host.kill_libvirtd()
         assert consoles.pixels(console, screen), "QEMU lives, and the tunnel to it"
         host.start_libvirtd()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,12 +10,13 @@ from typing import Any
 
 import pytest
 
+from accounts.secrets import seal
 from hosts import connections
 from hosts.models import Host as HostRow
 from hosts.models import State
 from jobs import submit as jobs
 from jobs.models import Job
-from jobs.registry import find
+from jobs.registry import Fate, find
 from jobs.work import Cancelled, Work
 from machines.creation.models import Creation
 from machines.creation.order import DiskOrder, NicOrder, Order
@@ -23,7 +25,7 @@ from tests.inventory import person
 from tests.lab.creation.conftest import POOL
 from tests.lab.lab import Guest, Host
 from tests.waiting import wait_until
-from virt.errors import Invalid, VirtError
+from virt.errors import HostUnreachable, Invalid, VirtError
 
 MIB = 2**20
 
@@ -60,8 +62,9 @@ DISK = (DiskOrder(POOL),)
         order("image", "stream.vmdk", disks=DISK),
         order("image", "tiny.vhdx", disks=(DiskOrder(POOL, 64 * MIB),)),
         order("ova", "tiny.ova", disks=DISK),
+        order("volume", "tiny.qcow2"),
     ],
-    ids=["iso", "vmdk", "vhdx", "ova"],
+    ids=["iso", "vmdk", "vhdx", "ova", "existing"],
 )
 def test_its_guest_answers(wanted: Order, row: HostRow, stocked: Host) -> None:
     name = f"made-{wanted.source}-{wanted.volume.partition('.')[2]}"
@@ -71,6 +74,24 @@ def test_its_guest_answers(wanted: Order, row: HostRow, stocked: Host) -> None:
     guest.wait_for_agent(seconds=120)
     assert Creation.objects.get().made == []
     stocked.virsh("destroy", name)
+    stocked.virsh("undefine", name)
+
+
+def test_what_has_no_system_yet_runs_its_firmware(row: HostRow, stocked: Host) -> None:
+    """Nothing to boot from, the network, a definition of one's own."""
+    for name, wanted in (("bare", order("empty")), ("from-network", order("network", disks=(DiskOrder(POOL, 8 * MIB),)))):
+        find("machines.creation.create")(make(row, name, wanted))
+        assert stocked.virsh("domstate", name) == "running"
+    xml = stocked.virsh("dumpxml", "bare", "--inactive")
+    work = make(row, "own-xml", order("xml"))
+    Creation.objects.filter(name="own-xml").update(sealed=seal(json.dumps({"xml": xml, "password_hash": "", "user_data": ""})))
+    stocked.virsh("destroy", "bare")
+    find("machines.creation.create")(work)
+    made = Creation.objects.get(name="own-xml")
+    assert stocked.virsh("domuuid", "own-xml") == made.uuid
+    assert made.sealed == ""
+    for name in ("from-network", "own-xml"):
+        stocked.virsh("destroy", name)
 
 
 def test_every_format_becomes_the_same_disk(row: HostRow, stocked: Host) -> None:
@@ -142,3 +163,48 @@ def test_a_machine_is_copied_renamed_and_deleted(row: HostRow, stocked: Host) ->
     result = find("machines.creation.delete")(Work(jobs.submit("machines.creation.delete", row_of_copy.subject, asked_by=None, params=params)))
     assert result == {"deleted": disks, "kept": {foreign: "The machine does not use it (any more)."}}
     assert files(stocked) == before
+
+
+def test_a_linked_clone_and_its_original_both_go_on(row: HostRow, stocked: Host) -> None:
+    """Each in a file of its own: what one writes, the other does not see; the common ground stays while one of them needs it."""
+    before = files(stocked)
+    find("machines.creation.create")(make(row, "ground", order("image", "tiny.qcow2", disks=DISK, start=False)))
+    machine = Machine.objects.create(host=row, uuid=Creation.objects.get().uuid, name="ground")
+    copy = Creation.objects.create(host=row, uuid=str(uuid.uuid4()), name="linked", order=order("empty", start=True).plain())
+    params = {"creation": copy.pk, "uuid": machine.uuid, "pool": "", "linked": True}
+    find("machines.creation.clone")(Work(jobs.submit("machines.creation.clone", machine.subject, asked_by=None, params=params)))
+    stocked.virsh("start", "ground")
+    for name, number in (("ground", machine.uuid), ("linked", copy.uuid)):
+        Guest(stocked, name, number).wait_for_agent(seconds=120)
+    disks = {name: stocked.virsh("domblklist", name).split()[-1] for name in ("ground", "linked")}
+    assert disks["ground"] != disks["linked"]
+    Job.objects.all().delete()
+    for name, number in (("linked", copy.uuid), ("ground", machine.uuid)):
+        subject = (Machine.objects.filter(uuid=number).first() or Machine.objects.create(host=row, uuid=number, name=name)).subject
+        wish = {"disks": [disks[name]], "force_off": True}
+        result = find("machines.creation.delete")(Work(jobs.submit("machines.creation.delete", subject, asked_by=None, params=wish)))
+        assert result == {"deleted": [disks[name]], "kept": {}}
+    (ground,) = {name for name in files(stocked) - before if "/" not in name}
+    stocked.virsh("vol-delete", ground, "--pool", POOL)
+
+
+def test_a_worker_that_dies_before_the_original_moved_leaves_no_linked_clone(row: HostRow, stocked: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A clone whose original still writes to the common ground would be broken by its first write: it is not kept."""
+    find("machines.creation.create")(make(row, "still", order("image", "tiny.qcow2", disks=DISK, start=False)))
+    before = files(stocked)
+    machine = Machine.objects.create(host=row, uuid=Creation.objects.get().uuid, name="still")
+    copy = Creation.objects.create(host=row, uuid=str(uuid.uuid4()), name="half", order=order("empty", start=False).plain())
+    params = {"creation": copy.pk, "uuid": machine.uuid, "pool": "", "linked": True}
+    work = Work(jobs.submit("machines.creation.clone", machine.subject, asked_by=None, params=params))
+
+    def die(_: object) -> None:
+        raise HostUnreachable("The host is gone.")
+
+    monkeypatch.setattr("machines.creation.cloning.Cloning.before_start", die)
+    with pytest.raises(HostUnreachable):
+        find("machines.creation.clone")(work)
+    assert "half" in stocked.virsh("list", "--all", "--name").split()
+    assert find("machines.creation.clone").settle(work) == Fate.NOT_DONE
+    assert "half" not in stocked.virsh("list", "--all", "--name").split()
+    assert files(stocked) == before
+    stocked.virsh("undefine", "still")

@@ -6,7 +6,7 @@ import pytest
 
 from tests.lab.guests import Image
 from tests.lab.lab import Lab
-from tests.lab.snapshots.guest import Writing
+from tests.lab.snapshots.guest import IMAGES, Writing
 from tests.stack import Stack
 from tests.waiting import wait_until
 
@@ -93,18 +93,31 @@ def test_outside_of_the_disk(stack: Stack, lab: Lab, tiny_guest: Image) -> None:
 
 
 def test_middle_of_a_line_is_merged_live(stack: Stack, lab: Lab, tiny_guest: Image) -> None:
+    """And going back to a machine that can't start any more: it is put back to where it was, with nothing lost but its memory."""
     it = Writing.make(stack, lab["h2"], "line", tiny_guest)
+    host, second = it.guest.host, f"{IMAGES}/line.second.raw"
+    host.run("qemu-img", "create", "-q", "-f", "raw", second, "1M")
+    host.virsh("attach-disk", it.guest.uuid, second, "vdb", "--subdriver", "raw", "--persistent")
     for word in ("one", "two", "three"):
         it.write(word)
-        it.take(f"at-{word}", kind="external", memory=False)
+        it.take(f"at-{word}", kind="external", memory=False, targets=["vda"])
+    host.virsh("detach-disk", it.guest.uuid, "vdb", "--persistent")
+    host.run("rm", second)
     it.write("four")
     it.delete("at-two")
     assert it.word == "four"
     assert it.parents == {"at-one": "", "at-three": "at-one"}
-    it.revert("at-one")
-    assert it.word == "one"
+
+    before = it.files
+    failed = stack.wait_job(it.ask("POST", f"/{it.id_of('at-three')}/revert", {"run": True}), seconds=60)
+    assert failed["state"] == "failed"
+    assert second in failed["error"] + failed["detail"]
+    it.guest.wait_for_agent()
+    assert it.word == "four"
+    assert it.files == before
+
     it.delete("at-one", children=True)
-    assert it.word == "one"
+    assert it.word == "four"
     assert it.files == {"line.qcow2"}
 
 
@@ -120,9 +133,14 @@ def test_uefi(stack: Stack, lab: Lab) -> None:
     it.done(it.ask("POST", f"/{it.id_of('first')}/revert", {"first": "kept"}))
     assert it.guest.state == "running"
     wait_until("kept is shown", lambda: "kept" in it.names, seconds=30)
-    it.guest.host.virsh("destroy", it.guest.uuid)
+    host = it.guest.host
+    variables = host.virsh("dumpxml", it.guest.uuid, "--xpath", "//nvram/text()").strip()
+    host.virsh("destroy", it.guest.uuid)
+    host.run("sh", "-c", f"printf XXXX | dd of={variables} bs=1 seek=200000 conv=notrunc 2>/dev/null")
     it.done(it.ask("POST", f"/{it.id_of('kept')}/revert", {}))
     assert it.guest.state == "running"
+    peek = f"dd if={variables} bs=1 skip=200000 count=4 2>/dev/null | od -An -c"
+    wait_until("the variables are those of then", lambda: "X" not in host.run("sh", "-c", peek))
     it.delete("first", children=True)
     assert it.files == {"uefi.qcow2"}
 

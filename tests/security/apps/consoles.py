@@ -27,6 +27,8 @@ KINDS = {"console share": Kind("machine", _share)}
 
 # The machines of the world are off: tickets are refused with the reason, and nothing changes.
 PAGES: dict[str, Row] = {
+    "consoles:wall": reads(SIGNED_IN),
+    "consoles:page": reads(Role.VIEWER, "machine"),
     "consoles:tickets": does(Role.CONSOLE, "machine", {"kind": "vnc"}, changes=False),
     "consoles:state": reads(Role.VIEWER, "machine"),
     "consoles:viewer-file": reads(Role.CONSOLE, "machine"),

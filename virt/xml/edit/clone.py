@@ -34,7 +34,17 @@ def cloned(xml: str, name: str, uuid: str, disks: Mapping[str, tuple[str, str]])
     return etree.tostring(root, encoding="unicode", pretty_print=True)
 
 
-def _point(node: etree._Element, path: str, format: str) -> None:
+def pointed(xml: str, disks: Mapping[str, tuple[str, str]]) -> str:
+    """The same machine on other files: target → (path, format)."""
+    root = tree.parse(xml)
+    for node in root.iterfind("devices/disk"):
+        target = node.find("target")
+        if target is not None and (place := disks.get(target.get("dev", ""))):
+            _point(node, *place, same=True)
+    return etree.tostring(root, encoding="unicode", pretty_print=True)
+
+
+def _point(node: etree._Element, path: str, format: str, *, same: bool = False) -> None:
     source = node.find("source")
     if source is None:
         return
@@ -46,7 +56,7 @@ def _point(node: etree._Element, path: str, format: str) -> None:
         driver = etree.Element("driver", name="qemu")
         node.insert(0, driver)
     driver.set("type", format)
-    for tag in ("backingStore", "mirror", "serial", "wwn"):
+    for tag in ("backingStore", "mirror", *(() if same else ("serial", "wwn"))):
         for extra in node.findall(tag):
             node.remove(extra)
 
