@@ -27,12 +27,13 @@ def record(
     *,
     actor: User | None = None,
     request: HttpRequest | None = None,
+    address: str = "",
     result: str = "done",
     detail: dict[str, Any] | None = None,
 ) -> AuditEntry:
     """Append one entry: `actor`, else the person who sent the request, did `action` to `subject`.
 
-    `request` is by default the one that is being answered; the address is taken from it. `detail` must hold no secret.
+    `request` is by default the one that is being answered; the address is taken from it, unless one is given. `detail` must hold no secret.
     """
     request = request or _request.get()
     person = actor or _person_of(request)
@@ -40,7 +41,7 @@ def record(
         at=timezone.now(),
         actor_id=person.pk if person else None,
         actor=person.username if person else "",
-        address=_address_of(request),
+        address=_address_in(address) if address else _address_of(request),
         action=action[:64],
         subject=_printable(subject)[:200],
         result=result,
@@ -100,14 +101,18 @@ def _person_of(request: HttpRequest | None) -> User | None:
 
 
 def _address_of(request: HttpRequest | None) -> str | None:
+    return _address_in(request.META.get("REMOTE_ADDR", "")) if request else None
+
+
+def _address_in(text: str) -> str | None:
     """As the database gives it back: the hash covers that form. None for a peer without one (a unix socket)."""
     try:
-        address = ipaddress.ip_address(request.META.get("REMOTE_ADDR", "").partition("%")[0]) if request else None
+        address = ipaddress.ip_address(text.partition("%")[0])
     except ValueError:
         return None
     if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
         return str(address.ipv4_mapped)
-    return str(address) if address else None
+    return str(address)
 
 
 def _printable(text: str) -> str:

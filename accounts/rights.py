@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -27,12 +28,18 @@ class Rights:
     @classmethod
     def of(cls, user: User) -> Rights:
         """One query for people with grants, none for administrators; nothing for who is disabled."""
+        asks = user.is_active and not user.is_superuser
+        return cls.made_of(user, user.grants.values_list("scope", "object_id", "role") if asks else ())
+
+    @classmethod
+    def made_of(cls, user: User, grants: Iterable[tuple[str, int, int]]) -> Rights:
+        """Of the person's grants (scope, object, role), for who has read those of many people at once."""
         if not user.is_active:
             return cls()
         if user.is_superuser:
             return cls(fleet=ADMINISTRATOR)
         fleet, hosts, machines = 0, {}, {}
-        for scope, object_id, role in user.grants.values_list("scope", "object_id", "role"):
+        for scope, object_id, role in grants:
             if scope == Scope.FLEET:
                 fleet = role
             elif scope == Scope.HOST:

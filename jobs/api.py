@@ -14,7 +14,7 @@ from accounts.api import person
 from accounts.roles import Role
 from jobs import access
 from jobs.models import Job, State
-from jobs.shown import Shown, stop
+from jobs.shown import Shown, ask_again, stop
 from jobs.submit import Refused
 
 router = Router()
@@ -41,6 +41,8 @@ class JobOut(Schema):
     asked_by: str
     cancel_asked_by: str
     batch: str
+    parent_id: int | None
+    figures: dict[str, Any]
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
@@ -53,7 +55,7 @@ class JobOut(Schema):
 
 _PLAIN = (
     "kind", "title", "subject_type", "subject_id", "subject_name", "host_id", "state", "progress", "phase", "result", "error", "detail",
-    "retry_helps", "cancel_asked_by", "batch", "created_at", "started_at", "finished_at",
+    "retry_helps", "cancel_asked_by", "batch", "parent_id", "figures", "created_at", "started_at", "finished_at",
 )  # fmt: skip
 
 
@@ -73,13 +75,14 @@ class JobFilter(Schema):
     subject_type: str = Field("", max_length=16, description='"machine" or "host", with subject_id')
     subject_id: Id | None = None
     batch: str = Field("", max_length=32, description="only jobs of this bulk action")
+    parent_id: Id | None = Field(None, description="only the parts of this job")
     page: int = Field(1, ge=1, le=100_000)
     size: int = Field(50, ge=1, le=500)
 
 
 @router.get("", response=JobPage, summary="Jobs that I may see, newest first")
 def list_jobs(request: HttpRequest, filters: Query[JobFilter]) -> JobPage:
-    asked = {name: getattr(filters, name) for name in ("state", "kind", "subject_type", "subject_id", "batch")}
+    asked = {name: getattr(filters, name) for name in ("state", "kind", "subject_type", "subject_id", "batch", "parent_id")}
     found = access.visible(person(request)).filter(**{name: value for name, value in asked.items() if value})
     start = (filters.page - 1) * filters.size
     return JobPage(total=found.count(), items=[JobOut.of(job) for job in found.order_by("-pk")[start : start + filters.size]])
@@ -106,6 +109,13 @@ def cancel_job(request: HttpRequest, job_id: Id) -> tuple[int, JobOut]:
         raise Refused(refusal)
     job.refresh_from_db()
     return 202, JobOut.of(job)
+
+
+@router.post("/{job_id}/again", response={202: JobOut}, summary="Ask for the same again")
+def ask_for_again(request: HttpRequest, response: HttpResponse, job_id: Id) -> tuple[int, JobOut]:
+    """For a job that ended and not well, with the rights that its kind needs. 409 where that is not offered or not possible now."""
+    user = person(request)
+    return accepted(response, ask_again(user, access.get(user, job_id, Role.OPERATOR)))
 
 
 def url_of(job: Job) -> str:

@@ -7,7 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from accounts.models import User
+    from jobs.models import Job
 
 _kinds: dict[str, Kind] = {}
 
@@ -22,6 +26,8 @@ class Kind:
     stirs: the watcher's studies of the host (watcher/studies.py) that look again once such a job has ended.
     steps: what its page tells step by step, by the job's id: objects with state (ok, failed, asks, runs, waits, skipped),
         title, words, fix and detail.
+    again: asks for the same once more on behalf of a person, with the checks of the first time; raises jobs.submit.Refused,
+        Http404 or PermissionDenied. None: it is not offered.
     """
 
     name: str
@@ -32,6 +38,7 @@ class Kind:
     cancellable: bool = False
     stirs: tuple[str, ...] = ()
     steps: Callable[[int], list[Any]] | None = None
+    again: Callable[[User, Job], Job] | None = None
 
     @property
     def queue(self) -> str:

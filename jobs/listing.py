@@ -158,21 +158,21 @@ class Drawer:
 
     @cached_property
     def active(self) -> list[Shown]:
-        """What runs comes before what is queued."""
-        jobs = access.visible(self.user).filter(state__in=ACTIVE).order_by("-state", "-id")
+        """What runs comes before what is queued. Of a parent that means its running parts only: its page has the queue."""
+        jobs = access.visible(self.user).filter(state__in=ACTIVE).exclude(parent__isnull=False, state=State.QUEUED).order_by("-state", "-id")
         return [Shown(job, self.user) for job in jobs[:_DRAWER_ROWS]]
 
     @cached_property
     def ended(self) -> list[Shown]:
         shown = [each.job.pk for each in self.active]  # one of them may have ended between the two queries
-        jobs = access.visible(self.user).exclude(state__in=ACTIVE).exclude(pk__in=shown).order_by("-id")
+        jobs = access.visible(self.user).exclude(state__in=ACTIVE).exclude(pk__in=shown).exclude(parent__isnull=False, state=State.DONE).order_by("-id")
         return [Shown(job, self.user) for job in jobs[: max(0, _DRAWER_ROWS - len(self.active))]]
 
     @cached_property
     def active_count(self) -> int:
         if len(self.active) < _DRAWER_ROWS:
             return len(self.active)
-        return access.visible(self.user).filter(state__in=ACTIVE).count()
+        return access.visible(self.user).filter(state__in=ACTIVE).exclude(parent__isnull=False, state=State.QUEUED).count()
 
     @cached_property
     def failed_count(self) -> int:

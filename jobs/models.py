@@ -32,6 +32,15 @@ WAITING = Q(state=State.RUNNING, wait_until__isnull=False)
 HELD_BY_NOBODY = Q(state=State.RUNNING, wait_until__isnull=True, claim="")
 
 
+class Lane(models.Model):
+    """What jobs have to share, by name: "link:3-5" (jobs/lanes.py). A row only so that it can be locked."""
+
+    name = models.CharField(max_length=64, primary_key=True)
+
+    def __str__(self) -> str:
+        return self.name
+
+
 class Job(models.Model):
     """One operation that somebody asked for.
 
@@ -48,10 +57,14 @@ class Job(models.Model):
     params = models.JSONField(default=dict)
     changing = models.BooleanField(default=True)
     batch = models.CharField(max_length=32, blank=True, db_index=True)
+    parent = models.ForeignKey("self", null=True, on_delete=models.CASCADE, related_name="children")
+    lanes = models.ManyToManyField(Lane, related_name="jobs")
+    held_back = models.BooleanField(default=False)  # queued, and a worker found a lane full: the end of another wakes it
 
     state = models.CharField(max_length=12, choices=State.choices, default=State.QUEUED)
     progress = models.FloatField(null=True)  # percent, null while unknown
     phase = models.CharField(max_length=200, blank=True)
+    figures = models.JSONField(default=dict)  # what the host counts: "left_seconds", "bytes_per_second", and more of the kind's own
     result = models.JSONField(null=True)
     error = models.TextField(blank=True)  # for the person who asked
     detail = models.TextField(blank=True)  # libvirt's own words
@@ -125,7 +138,8 @@ class Job(models.Model):
 
     @property
     def topics(self) -> list[str]:
-        return [f"job:{self.pk}", "jobs", f"{self.subject_type}:{self.subject_id}"]
+        parents = [f"job:{self.parent_id}"] if self.parent_id else []
+        return [f"job:{self.pk}", *parents, "jobs", f"{self.subject_type}:{self.subject_id}"]
 
     @property
     def rights_key(self) -> dict[str, Any]:

@@ -28,20 +28,24 @@ class Fate(StrEnum):
 
 @dataclass(frozen=True)
 class Operation:
-    """`run` does it. `settle` asks the host what became of it after its worker died; it must only look."""
+    """`run` does it. `settle` asks the host what became of it after its worker died; it must only look.
+
+    `clean` takes away what a run left half made whose worker died, once `settle` said that it was not done.
+    """
 
     run: Callable[[Work], Result]
     settle: Callable[[Work], Fate]
+    clean: Callable[[Work], None] | None = None
 
     def __call__(self, work: Work) -> Result:
         return self.run(work)
 
 
-def operation(settle: Callable[[Work], Fate]) -> Callable[[Callable[[Work], Result]], Operation]:
+def operation(settle: Callable[[Work], Fate], clean: Callable[[Work], None] | None = None) -> Callable[[Callable[[Work], Result]], Operation]:
     """Decorates an operation with the question that settles it."""
 
     def wrap(run: Callable[[Work], Result]) -> Operation:
-        return Operation(run=run, settle=settle)
+        return Operation(run=run, settle=settle, clean=clean)
 
     return wrap
 

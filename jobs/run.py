@@ -13,13 +13,14 @@ from datetime import datetime, timedelta
 
 from celery import current_app
 from django.core.cache import cache
+from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from jobs import kinds, registry
-from jobs.models import HELD_BY_NOBODY, WAITING, Job, State
+from jobs import kinds, lanes, registry
+from jobs.models import ACTIVE, HELD_BY_NOBODY, WAITING, Job, State
 from jobs.registry import Fate
-from jobs.submit import QUICK_LIMIT_SECONDS, Urgency, announce, enqueue, record_end, send
+from jobs.submit import QUICK_LIMIT_SECONDS, Urgency, announce, ended, enqueue, send
 from jobs.work import Cancelled, Wait, Work
 from virt.errors import HostUnreachable, NotFound, VirtError
 
@@ -80,11 +81,12 @@ def settle(job_id: int) -> None:
 def sweep() -> None:
     """Find what the broker forgot, what waits, and whose worker died."""
     now = timezone.now()
-    forgotten = Job.objects.filter(_older("enqueued_at", now - FORGOTTEN_AFTER), state=State.QUEUED)
+    forgotten = Job.objects.filter(_older("enqueued_at", now - FORGOTTEN_AFTER), state=State.QUEUED, held_back=False)
     is_long = Q(kind__in=kinds.long_ones())
     for queue, theirs in (("quick", forgotten.exclude(is_long)), ("long", forgotten.filter(is_long))):
         if theirs.exists() and _messages_in(queue) < _BUSY:
             _enqueue_again(list(theirs.order_by("enqueued_at")[:_AT_ONCE]), now, Urgency.RUN)
+    _enqueue_again([job for job in lanes.next_in_line() if job.enqueued_at < now - FORGOTTEN_AFTER], now, Urgency.RUN)
     waiting = Job.objects.filter(WAITING, _older("enqueued_at", now - ASK_AGAIN_AFTER))
     _enqueue_again(list(waiting.order_by("enqueued_at")[:_AT_ONCE]), now, Urgency.LOOK)
     for job in Job.objects.filter(_orphan(now), _older("enqueued_at", now - ASK_AGAIN_AFTER)).order_by("enqueued_at")[:_AT_ONCE]:
@@ -115,10 +117,23 @@ def _claim(job_id: int) -> Job | None:
         return None
     claim, started = uuid.uuid4().hex, job.started_at or now
     unchanged = Job.objects.filter(WAITING | Q(state=State.QUEUED), pk=job_id, attempts=job.attempts)
-    if not unchanged.update(state=State.RUNNING, claim=claim, heartbeat_at=now, attempts=job.attempts + 1, started_at=started, wait_until=None):
-        return None
+    mine = {"state": State.RUNNING, "claim": claim, "heartbeat_at": now, "attempts": job.attempts + 1, "started_at": started}
+    with transaction.atomic():
+        if job.state == State.QUEUED and _is_held_back(job):
+            return None
+        if not unchanged.update(**mine, wait_until=None, held_back=False):
+            return None
     job.claim, job.state, job.started_at = claim, State.RUNNING, started
     return job  # job.wait_until still says whether it was waiting
+
+
+def _is_held_back(job: Job) -> bool:
+    """A lane that it has to pass is full: it stays queued, and says why."""
+    why = lanes.hindrance(job)
+    if why and (not job.held_back or job.phase != why):
+        Job.objects.filter(pk=job.pk, state=State.QUEUED).update(held_back=True, phase=why)
+        announce(job, "queued")
+    return bool(why)
 
 
 def _claim_orphan(job_id: int) -> Job | None:
@@ -160,10 +175,11 @@ def _give_back(work: Work, wait: Wait) -> None:
     # Asked to stop while a worker held it: nothing of it needs stopping on the host, or it would have stopped itself.
     asked = Job.objects.filter(WAITING, pk=job.pk, attempts=job.attempts + 1).exclude(cancel_asked_by="")
     if asked.update(state=State.CANCELLED, finished_at=now, wait_until=None, phase=""):
-        record_end(job, State.CANCELLED)
-        announce(job, "cancelled")
-    else:
-        announce(job, "waiting")
+        ended(job, State.CANCELLED)
+        return
+    announce(job, "waiting")
+    if job.children.exists() and not job.children.filter(state__in=ACTIVE).exists():
+        enqueue(job, Urgency.LOOK)  # the last child ended while we looked, and could not wake it
 
 
 def _lost_the_host(work: Work, exc: HostUnreachable) -> None:
@@ -188,10 +204,26 @@ def _end_as_the_host_says(work: Work, fate: Fate) -> None:
         until = timezone.now() + timedelta(hours=1)
         work.mine().update(wait_until=until, claim="", phase="Still running on the host", enqueued_at=timezone.now())
         announce(job, "waiting")
+        enqueue(job, Urgency.LOOK)
     elif fate == Fate.UNKNOWN:
         _end(job, State.INTERRUPTED, error=f"{_DIED} Nothing on the host tells whether it was done.")
     else:
+        _clean_up(work)
         _end(job, State.INTERRUPTED, error=f"{_DIED} The host shows that it was not done. Nothing was repeated.", retry_helps=True)
+
+
+def _clean_up(work: Work) -> None:
+    """What the operation has begun and nobody will finish is taken away, if it says how."""
+    clean = registry.find(work.job.kind).clean
+    if clean is None:
+        return
+    try:
+        clean(work)
+    except VirtError as exc:
+        work.log(f"What it left could not be removed: {exc}")
+    except Exception:
+        logger.exception("job %s (%s) could not be cleaned up", work.job.pk, work.job.kind)
+        work.log("What it left could not be removed; WebVirt's log has the details.")
 
 
 def _ask_again_later(job: Job, exc: VirtError) -> None:
@@ -217,8 +249,7 @@ def _end(job: Job, state: State, *, result: registry.Result = None, error: str =
         progress=100 if state == State.DONE else job.progress,
     )
     if changed:
-        record_end(job, state, error)
-        announce(job, state.value)
+        ended(job, state, error)
 
 
 # ── the sweep's means ──

@@ -13,13 +13,16 @@ from django.utils.translation import gettext as _
 from accounts.models import User
 from jobs import access, kinds, submit
 from jobs.models import Job, State
-from live.templatetags.wv import duration
+from live.templatetags.wv import bytes_plain, duration
 
 _TONES = {State.DONE: "ok", State.FAILED: "err", State.INTERRUPTED: "err"}
 _ICONS = {State.DONE: "circle-check", State.FAILED: "circle-x", State.INTERRUPTED: "alert-triangle", State.CANCELLED: "x"}
 # Shapes of the sprite; the words are the job's own.
 _GLYPHS = {State.QUEUED: "asleep", State.RUNNING: "moving", State.DONE: "ok", State.FAILED: "crashed", State.INTERRUPTED: "warn", State.CANCELLED: "off"}
-_UNTOLD = frozenset({"revision", "uuid"})  # parameters that only our own code understands
+_AGAIN = (State.FAILED, State.INTERRUPTED, State.CANCELLED)
+_ORDER = {State.RUNNING: 0, State.QUEUED: 1}
+_MOST_CHILDREN = 500
+_UNTOLD = frozenset({"revision", "uuid", "edits", "xml", "based_on", "secret"})  # parameters that only our own code understands
 _ESTIMATE_AFTER_SECONDS, _ESTIMATE_AFTER_PERCENT = 3.0, 2.0
 
 
@@ -82,12 +85,33 @@ class Shown:
     @property
     def left(self) -> str:
         """An estimate from what is done so far; "" where there is nothing to tell it from."""
+        told = self.job.figures.get("left_seconds")
+        if told is not None and self.job.state == State.RUNNING:
+            return _("about %(time)s left") % {"time": duration(told)}
         seconds, percent = self.seconds, self.job.progress
         if self.job.state != State.RUNNING or not seconds or not percent:
             return ""
         if seconds < _ESTIMATE_AFTER_SECONDS or not _ESTIMATE_AFTER_PERCENT <= percent < 100:
             return ""
         return _("about %(time)s left") % {"time": duration(seconds * (100 - percent) / percent)}
+
+    @property
+    def rate(self) -> str:
+        """What the host moves in a second now, "" while it says nothing."""
+        told = self.job.figures.get("bytes_per_second")
+        return f"{bytes_plain(told)}/s" if told and self.job.state == State.RUNNING else ""
+
+    @property
+    def can_again(self) -> bool:
+        """Whether the same can be asked for once more from here: it has ended, and not well."""
+        return self.job.state in _AGAIN and kinds.known(self.job.kind).again is not None and self.may_cancel
+
+    @cached_property
+    def children(self) -> list[Shown]:
+        """Of a parent, those that the person may see: what runs first, then what is queued, then what has ended."""
+        jobs = access.visible(self.user).filter(parent=self.job).order_by("pk")
+        found = sorted(jobs[:_MOST_CHILDREN], key=lambda job: (_ORDER.get(State(job.state), 2), job.pk))
+        return [Shown(job, self.user) for job in found]
 
     @cached_property
     def may_cancel(self) -> bool:
@@ -141,6 +165,14 @@ def stop(shown: Shown) -> str:
     if not submit.cancel(shown.job, shown.user.username):
         return Shown(Job.objects.get(pk=shown.job.pk), shown.user).why_not_cancel or _("It ended just now.")
     return ""
+
+
+def ask_again(user: User, job: Job) -> Job:
+    """The same for the person who asks now; raises submit.Refused, or what the kind's own checks raise."""
+    again = kinds.known(job.kind).again
+    if again is None or not Shown(job, user).can_again:
+        raise submit.Refused(_("This can't be asked for again from here."))
+    return again(user, job)
 
 
 def _in_words(value: Any) -> str:

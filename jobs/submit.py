@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from accounts import audit
 from accounts.models import User
-from jobs import kinds
+from jobs import kinds, lanes, parents
 from jobs.models import ACTIVE, HELD_BY_NOBODY, WAITING, Job, State
 from live import facts
 
@@ -50,13 +50,27 @@ class Subject:
     host_name: str = ""
 
 
-def submit(kind_name: str, subject: Subject, *, asked_by: User | None, params: dict[str, Any] | None = None, batch: str = "") -> Job:
-    """Save the row and enqueue it once committed; raises Refused when another changing job holds the subject."""
+def submit(
+    kind_name: str,
+    subject: Subject,
+    *,
+    asked_by: User | None,
+    params: dict[str, Any] | None = None,
+    batch: str = "",
+    parent: Job | None = None,
+    through: Sequence[str] = (),
+) -> Job:
+    """Save the row and enqueue it once committed; raises Refused when another changing job holds the subject.
+
+    `parent`: the job that it is a part of. `through`: lanes that it has to pass (jobs/lanes.py).
+    """
     _refuse_too_many(asked_by, 1)
     job = _new(kind_name, subject, asked_by, params or {}, batch)
+    job.parent = parent
     try:
         with transaction.atomic():
             job.save(force_insert=True)
+            lanes.put(job, through)
             audit.record(job.kind, job.subject_name, actor=asked_by, result="asked", detail={"job": job.pk})
     except IntegrityError as exc:
         audit.record(job.kind, job.subject_name, actor=asked_by, result="refused")
@@ -66,14 +80,14 @@ def submit(kind_name: str, subject: Subject, *, asked_by: User | None, params: d
     return job
 
 
-def submit_many(kind_name: str, subjects: Sequence[Subject], *, asked_by: User | None, batch: str) -> dict[int, Job]:
+def submit_many(kind_name: str, subjects: Sequence[Subject], *, asked_by: User | None, batch: str, params: dict[str, Any] | None = None) -> dict[int, Job]:
     """Save many jobs of one kind at once; {subject id: job}, without the subjects that another changing job holds.
 
     One insert, one message to the broker and a fact a host for all of them: ten thousand take a second, not half a minute.
     """
     _refuse_too_many(asked_by, len(subjects))
     with transaction.atomic():
-        Job.objects.bulk_create([_new(kind_name, subject, asked_by, {}, batch) for subject in subjects], ignore_conflicts=True, batch_size=500)
+        Job.objects.bulk_create([_new(kind_name, subject, asked_by, params or {}, batch) for subject in subjects], ignore_conflicts=True, batch_size=500)
         made = {job.subject_id: job for job in Job.objects.filter(batch=batch)}
         if made:
             names = [job.subject_name for job in made.values()]
@@ -107,6 +121,8 @@ def cancel(job: Job, by: str) -> bool:
     stopped = _end_idle(job, by) or _give_up(job, by) or _ask_to_stop(job, by)
     if stopped:
         audit.record("jobs.cancel", f"{job.title} {job.subject_name}", detail={"job": job.pk})
+        for child in Job.objects.filter(parent=job, state__in=ACTIVE).order_by("-id"):  # the last in the queue first
+            cancel(child, by)
     return stopped
 
 
@@ -124,6 +140,24 @@ def wake_waiting(subject_type: str, subject_ids: list[int]) -> None:
 
 def announce(job: Job, what: str) -> None:
     facts.publish(job.topics, f"job {what}", **job.rights_key)
+
+
+def ended(job: Job, state: State, error: str = "") -> None:
+    """All that follows from a job's end: the audit log, open pages, its parent, and who waited for its lanes."""
+    record_end(job, state, error)
+    announce(job, state.value)
+    lanes.wake(job, enqueue)
+    if job.parent_id:
+        parents.keep_progress(job)
+        wake_parent(job.parent_id)
+
+
+def wake_parent(parent_id: int) -> None:
+    """A child ended: its parent, if it waits, looks again."""
+    parent = Job.objects.filter(WAITING, pk=parent_id).first()
+    if parent:
+        announce(parent, "progress")
+        transaction.on_commit(lambda: enqueue(parent, Urgency.LOOK))
 
 
 def _announce_many(jobs: Iterable[Job]) -> None:
@@ -150,11 +184,11 @@ def _end_idle(job: Job, by: str) -> bool:
     idle = Job.objects.filter(pk=job.pk, state=State.QUEUED)
     if not kinds.known(job.kind).cancellable:
         idle = Job.objects.filter(pk=job.pk).filter(WAITING | Q(state=State.QUEUED))
-    if not idle.update(state=State.CANCELLED, finished_at=timezone.now(), cancel_asked_by=by, phase="", wait_until=None):
+    if not idle.update(state=State.CANCELLED, finished_at=timezone.now(), cancel_asked_by=by, phase="", wait_until=None, held_back=False):
         return False
     if job.started_at:
         job.lines.create(text=f"{by} cancelled it. What was asked of the host already is not taken back.")
-    _ended(job, State.CANCELLED)
+    ended(job, State.CANCELLED)
     return True
 
 
@@ -163,7 +197,7 @@ def _give_up(job: Job, by: str) -> bool:
     orphan = Job.objects.filter(HELD_BY_NOBODY, pk=job.pk)
     if not orphan.update(state=State.INTERRUPTED, finished_at=timezone.now(), cancel_asked_by=by, phase="", error=words):
         return False
-    _ended(job, State.INTERRUPTED, words)
+    ended(job, State.INTERRUPTED, words)
     return True
 
 
@@ -175,11 +209,6 @@ def _ask_to_stop(job: Job, by: str) -> bool:
     if Job.objects.filter(WAITING, pk=job.pk).exists():
         transaction.on_commit(lambda: enqueue(job, Urgency.LOOK))
     return True
-
-
-def _ended(job: Job, state: State, error: str = "") -> None:
-    record_end(job, state, error)
-    announce(job, state.value)
 
 
 def _new(kind_name: str, subject: Subject, asked_by: User | None, params: dict[str, Any], batch: str) -> Job:

@@ -11,4 +11,5 @@ urlpatterns = [
     path("<int:pk>/", views.job, name="job"),
     path("<int:pk>/log/", views.log, name="log"),
     path("<int:pk>/cancel/", views.cancel, name="cancel"),
+    path("<int:pk>/again/", views.again, name="again"),
 ]

@@ -9,7 +9,8 @@ from django.views.decorators.http import require_POST, require_safe
 from accounts.requests import person_of
 from accounts.roles import Role
 from jobs import access, listing
-from jobs.shown import Shown, stop
+from jobs.shown import Shown, ask_again, stop
+from jobs.submit import Refused
 from live import answers
 
 _MOST_LINES = 2_000
@@ -38,6 +39,7 @@ def job(request: HttpRequest, pk: int) -> HttpResponse:
         "job": shown.job,
         "lines": lines[:_MOST_LINES][::-1],
         "is_cut": len(lines) > _MOST_LINES,
+        "parent": access.visible(user).filter(pk=shown.job.parent_id).first() if shown.job.parent_id else None,
         "batch_count": access.visible(user).filter(batch=shown.job.batch).count() if shown.job.batch else 0,
     }
     return answers.page(request, "jobs/job.html", context, {"job": "jobs/_job.html"})
@@ -59,3 +61,15 @@ def cancel(request: HttpRequest, pk: int) -> HttpResponse:
     if refusal:
         return answers.refused(request, refusal, found.get_absolute_url())
     return answers.done(request, found.get_absolute_url(), job_id=found.pk)
+
+
+@require_POST
+def again(request: HttpRequest, pk: int) -> HttpResponse:
+    """The same once more, for the person who presses it, with the checks of the first time."""
+    user = person_of(request)
+    found = access.get(user, pk, Role.OPERATOR)
+    try:
+        job = ask_again(user, found)
+    except Refused as exc:
+        return answers.refused(request, str(exc), found.get_absolute_url())
+    return answers.done(request, job.get_absolute_url(), job_id=job.pk, go=True)

@@ -13,6 +13,7 @@ from typing import Any
 from django.db import DatabaseError, connection
 from django.utils import timezone
 
+from jobs import parents
 from jobs.models import Job, JobLine, State
 from jobs.submit import announce
 
@@ -71,14 +72,20 @@ class Work:
         self._report(phase=self.job.phase, progress=progress)
         self.log(text)
 
-    def progress(self, percent: float) -> None:
-        """Report progress; more often than twice a second is dropped."""
+    def progress(self, percent: float, **figures: Any) -> None:
+        """Report progress, and what the host counts (`left_seconds`, `bytes_per_second` are shown for every kind).
+
+        More often than twice a second is dropped.
+        """
         now = time.monotonic()
         if now - self._last_report < _LEAST_SECONDS_BETWEEN_REPORTS and percent < 100:
             return
         self._last_report = now
         self.job.progress = min(100.0, max(0.0, percent))
-        self._report(progress=self.job.progress)
+        if figures:
+            self.job.figures = figures
+        self._report(progress=self.job.progress, figures=self.job.figures)
+        self._tell_parent()
         announce(self.job, "progress")
 
     def log(self, text: str) -> None:
@@ -115,6 +122,12 @@ class Work:
     def mine(self) -> Any:
         """The row, only while this delivery holds it: a settled one is not written to by a late worker."""
         return Job.objects.filter(pk=self.job.pk, claim=self.job.claim, state=State.RUNNING)
+
+    def _tell_parent(self) -> None:
+        try:
+            parents.keep_progress(self.job)
+        except DatabaseError as exc:
+            logger.warning("job %s: a report was lost: %s", self.job.pk, exc)
 
     def _report(self, **fields: Any) -> None:
         try:

@@ -39,6 +39,7 @@ class Deed:
     why_not: Callable[[Any], Any] | None = None
     dialog: bool = True
     danger: bool = False
+    button: bool = False  # a button of its own as well, where there is room
 
 
 @dataclass(frozen=True)

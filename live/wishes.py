@@ -16,6 +16,7 @@ from live import metrics
 logger = logging.getLogger(__name__)
 
 _KEY = "wv:wishes"
+GUEST = "guest-"  # with a machine's uuid: have its agent asked about itself
 
 
 def wish(host_id: int, study: str) -> None:

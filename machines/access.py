@@ -43,5 +43,10 @@ def acts_anywhere(user: User) -> bool:
     return rights.fleet >= Role.OPERATOR or bool(rights.host_ids(Role.OPERATOR) or rights.machine_ids(Role.OPERATOR))
 
 
+def creates_anywhere(user: User) -> bool:
+    """Whether there is any host on which the person may make machines."""
+    return user.rights.fleet >= Role.MANAGER or bool(user.rights.host_ids(Role.MANAGER))
+
+
 def visible_ids(user: User, ids: set[int]) -> set[int]:
     return set(visible(user, gone=True).filter(pk__in=ids).values_list("pk", flat=True))

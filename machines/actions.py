@@ -56,6 +56,12 @@ def set_power(user: User, machine: Machine, verb_name: str, *, batch: str = "") 
     return jobs.submit(verb.kind, machine.subject, asked_by=user, batch=batch)
 
 
+def power_again(user: User, job: Job) -> Job:
+    """The power action of a job that did not end well, once more (jobs.kinds.Kind.again)."""
+    verb = next(verb for verb in power.VERBS.values() if verb.kind == job.kind)
+    return set_power(user, access.get(user, job.subject_id, Role.OPERATOR), verb.name)
+
+
 def set_power_of_many(user: User, machines: QuerySet[Machine], verb_name: str) -> list[Outcome]:
     """The same for many, each with its own result. `machines`: a selection of access.visible(user)."""
     verb, batch = power.VERBS[verb_name], uuid.uuid4().hex

@@ -11,10 +11,11 @@ class MachinesConfig(AppConfig):
         from accounts import objects
         from accounts.roles import Role, Scope
         from hosts import guests
+        from hosts.storage import users as users_of_volumes
         from jobs import kinds, subjects
         from live import audience
         from live.tabs import Tab
-        from machines import access, grantable, power, tabs
+        from machines import access, actions, grantable, on_storage, power, tabs
         from machines.on_hosts import MachinesOnHosts
 
         audience.register("machine", access.visible_ids)
@@ -25,8 +26,10 @@ class MachinesConfig(AppConfig):
         objects.register(Scope.MACHINE, grantable.finder())
         subjects.register("machine", subjects.Look("machines:machine", "device-desktop"))
         guests.register(MachinesOnHosts())
+        users_of_volumes.register(on_storage.uses)
         for verb in power.VERBS.values():
-            kinds.declare(kinds.Kind(verb.kind, verb.title, verb.icon, quick=verb.name not in ("save", "restore"), cancellable=verb.name == "save"))
+            is_quick = verb.name not in ("save", "restore")
+            kinds.declare(kinds.Kind(verb.kind, verb.title, verb.icon, quick=is_quick, cancellable=verb.name == "save", again=actions.power_again))
         kinds.declare(
             kinds.Kind("machines.set_autostart", "Set autostart", "power"),
             # Not quick: a fresh libvirtd looks through QEMU for up to a minute before its first machine.

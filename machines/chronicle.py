@@ -191,10 +191,27 @@ def write(lines: Collection[tuple[int, Line]]) -> None:
     Entry.objects.bulk_create([_entry(machine_id, line, jobs.get(machine_id, ())) for machine_id, line in lines])
 
 
-def _entry(machine_id: int, line: Line, jobs: Sequence[Job]) -> Entry:
+def causes(lines: Collection[tuple[int, Line]]) -> list[tuple[str, Job | None]]:
+    """Who caused each line of a machine (row id, line), and by which job: "outside WebVirt" where none of ours did."""
+    jobs = _jobs_around(lines) if lines else {}
+    return [_cause(line, jobs.get(machine_id, ())) for machine_id, line in lines]
+
+
+def _cause(line: Line, jobs: Sequence[Job]) -> tuple[str, Job | None]:
     job = next((job for job in jobs if _caused(job, line)), None) if line.caused else None
-    actor = (job.asked_by_name or _OURSELVES) if job else OUTSIDE if line.caused else ""
-    return Entry(machine_id=machine_id, at=line.at, kind=line.kind, words=line.words[:_LONGEST], actor=actor, job=job)
+    return (job.asked_by_name or _OURSELVES) if job else OUTSIDE if line.caused else "", job
+
+
+def _entry(machine_id: int, line: Line, jobs: Sequence[Job]) -> Entry:
+    actor, job = _cause(line, jobs)
+    words = _told_by(job) if job and line.kind == "changed" else ""
+    return Entry(machine_id=machine_id, at=line.at, kind=line.kind, words=(words or line.words)[:_LONGEST], actor=actor, job=job)
+
+
+def _told_by(job: Job) -> str:
+    """What somebody asked for when they changed its definition, where the job says it."""
+    changes = job.params.get("changes")
+    return "; ".join(map(str, changes)) if isinstance(changes, list) else ""
 
 
 def _jobs_around(lines: Collection[tuple[int, Line]]) -> dict[int, list[Job]]:

@@ -20,7 +20,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from hosts.models import State as HostState
-from machines.models import State
+from machines.models import State, Tag
 
 LONGEST = 400
 MOST_TERMS = 16
@@ -248,6 +248,15 @@ def _switch(column: str) -> Callable[[str, str], Q]:
     return condition
 
 
+def _tag(operator: str, value: str) -> Q:
+    """Machines with a tag that is, or fits, the value; tags are short, so that `:` means the whole one too."""
+    if operator not in (":", "="):
+        raise ValueError(_("takes : or =, no comparison."))
+    if "*" in value:
+        return Q(pk__in=Tag.objects.filter(_matches("text", ":", value)).values("machine_id"))
+    return Q(pk__in=Tag.objects.filter(text__iexact=value).values("machine_id"))
+
+
 def _agent(operator: str, value: str) -> Q:
     if operator not in (":", "=") or value.lower() not in ("answers", "silent", "missing"):
         raise ValueError(_("takes answers, silent or missing."))
@@ -274,10 +283,11 @@ _FIELDS = {
     "disk": Field(_number("disk_bps", _bytes), "disk>10M"),
     "net": Field(_number("net_bps", _bytes), "net>10M"),
     "up": Field(_uptime, "up>7d"),
+    "tag": Field(_tag, "tag:prod"),
     "autostart": Field(_switch("autostart"), "autostart:off"),
     "agent": Field(_agent, "agent:missing"),
 }
-_ALIASES = {"memory": "mem", "hostname": "host", "uptime": "up", "vcpu": "vcpus", "system": "os", "network": "net", "status": "state"}
+_ALIASES = {"memory": "mem", "hostname": "host", "uptime": "up", "vcpu": "vcpus", "system": "os", "network": "net", "status": "state", "tags": "tag"}
 
 HINTS = [field.hint for field in _FIELDS.values() if field.hint]
 

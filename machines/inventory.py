@@ -29,7 +29,7 @@ from virt.xml.read import Definition as Parsed
 logger = logging.getLogger(__name__)
 
 # What is read out of the XML; another number makes a new version of the portal read all machines again.
-_READING = 1
+_READING = 2
 _MOST_ADDRESSES = 32  # a guest may claim thousands
 _LARGEST = 2**63 - 1
 _NO_NUMBERS = {"cpu_percent": None, "memory_used_bytes": None, "disk_bps": None, "net_bps": None}
@@ -146,6 +146,11 @@ def compare(known: Known | None, seen: MachineSeen, events: Sequence[Event], at:
     if after == known and not fields and not lines:
         return None
     return Change(seen.uuid, after, fields, lines, (version,) if version else ())
+
+
+def is_read(known: Known | None, seen: MachineSeen) -> bool:
+    """Whether the row was made from just these definitions."""
+    return known is not None and not known.gone and known.reading == _reading(seen)
 
 
 def vanished(uuid: str, known: Known, events: Sequence[Event], at: datetime) -> Change | None:
@@ -396,7 +401,7 @@ def write(host_id: int, changes: Iterable[Change], ids: Mapping[str, int]) -> Wr
     fresh = _create(host_id, [change for change in changes if change.appears and change.uuid not in ids])
     written = Written(ids=fresh, listed={}, other={}, moved=[], missing=[])
     lines: list[tuple[int, Line]] = []
-    versions: list[Definition] = []
+    versions: list[tuple[int, Version, bool]] = []
     for change in changes:
         pk = fresh.get(change.uuid) or _update(ids.get(change.uuid), change)
         if pk is None:
@@ -406,11 +411,20 @@ def write(host_id: int, changes: Iterable[Change], ids: Mapping[str, int]) -> Wr
         if "state" in change.fields or "gone_at" in change.fields:
             written.moved.append(pk)
         lines += [(pk, line) for line in change.lines]
-        versions += [Definition(machine_id=pk, at=version.at, digest=version.digest, xml=version.xml) for version in change.versions]
+        versions += [(pk, version, change.appears) for version in change.versions]
     chronicle.write(lines)
     if versions:
-        Definition.objects.bulk_create(versions)
+        _keep(versions)
     return written
+
+
+def _keep(versions: list[tuple[int, Version, bool]]) -> None:
+    """New definitions, with who made them; that of a machine seen for the first time was there before we looked."""
+    causes = chronicle.causes([(pk, replace(chronicle.redefined(version.at), caused=not appears)) for pk, version, appears in versions])
+    Definition.objects.bulk_create(
+        Definition(machine_id=pk, at=version.at, digest=version.digest, xml=version.xml, actor=actor, job=job)
+        for (pk, version, _), (actor, job) in zip(versions, causes, strict=True)
+    )
 
 
 def write_averages(rows: Mapping[int, Mapping[str, float | None]]) -> None:

@@ -56,6 +56,7 @@ COLUMNS = {
         Column("net", _("Net"), ("net_bps",), "io", number=True, first="-"),
         Column("ip", _("IP"), (), "ip"),
         Column("os", _("OS"), ("os_name", "os_id"), "os"),
+        Column("tags", _("Tags"), (), "tags"),
         Column("up", _("Uptime"), ("started_at",), "up", number=True),
         Column("vcpus", _("vCPU"), ("vcpus",), "vcpu", number=True, usual=False, first="-"),
         Column("autostart", _("Autostart"), ("autostart",), "auto", usual=False, first="-"),

@@ -110,13 +110,29 @@ class Machine(models.Model):
         return Subject("machine", self.pk, self.name, self.host_id, self.host.name)
 
 
+class Tag(models.Model):
+    """A word that people put on machines, ours as `notes` are; its colour comes from its text."""
+
+    machine = models.ForeignKey(Machine, on_delete=models.CASCADE, related_name="tags")
+    text = models.CharField(max_length=40, db_index=True)
+
+    class Meta:
+        ordering: ClassVar = ["text"]
+        constraints: ClassVar = [models.UniqueConstraint(fields=["machine", "text"], name="one_tag_once")]
+
+    def __str__(self) -> str:
+        return self.text
+
+
 class Definition(models.Model):
-    """Every definition ever seen, with when; also changes made outside. `xml` is the persistent one where there is one."""
+    """Every definition ever seen, with when and by whom; also changes made outside. `xml` is the persistent one where there is one."""
 
     machine = models.ForeignKey(Machine, on_delete=models.CASCADE, related_name="definitions")
     at = models.DateTimeField(default=timezone.now)
     digest = models.CharField(max_length=64)
     xml = models.TextField()
+    actor = models.CharField(max_length=150, blank=True)  # as in Event
+    job = models.ForeignKey(Job, null=True, on_delete=models.SET_NULL, related_name="+")
 
     class Meta:
         ordering: ClassVar = ["-id"]

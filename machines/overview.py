@@ -95,6 +95,11 @@ class Overview:
         return self._may(Role.OPERATOR) and not self.machine.gone_at
 
     @cached_property
+    def changes_it(self) -> bool:
+        """May change its hardware."""
+        return self._may(Role.MANAGER) and not self.machine.gone_at
+
+    @cached_property
     def tabs(self) -> list[Shown]:
         return tabs.PARTS.tabs(self.machine, self._role)
 
@@ -106,6 +111,10 @@ class Overview:
     @property
     def _role(self) -> int:
         return self._user.rights.on_machine(self.machine.pk, self.machine.host_id)
+
+    @cached_property
+    def tags(self) -> list[str]:
+        return list(self.machine.tags.values_list("text", flat=True))
 
     # ── state ──
 
@@ -228,6 +237,22 @@ class Overview:
     @property
     def os_icon(self) -> str:
         return os_icon(self.machine.os_id, self.machine.os_name)
+
+    @cached_property
+    def report(self) -> Any:
+        """What the guest's agent said of its users and file systems (machines.hardware.models.GuestReport), None without."""
+        return getattr(self.machine, "guest_report", None) if self.is_live and self.machine.agent in ("answers", "silent") else None
+
+    @property
+    def agent_fix(self) -> str:
+        """What to do so that the guest can be asked, "" where it can."""
+        if not self.is_live or self.machine.agent == "answers":
+            return ""
+        return {
+            "": _("It has no channel for a guest agent: add one under Hardware."),
+            "missing": _("Install qemu-guest-agent in the guest and start it: then its addresses, users and file systems are shown here."),
+            "silent": _("The agent does not answer. Restart qemu-guest-agent in the guest."),
+        }.get(self.machine.agent, "")
 
     @property
     def accelerator(self) -> str:

@@ -21,7 +21,7 @@ from jobs.models import ACTIVE, Job
 from live.glances import glance
 from live.metrics import Glance
 from live.templatetags.wv import ago
-from machines.models import ACTIVE_STATES, Machine, State
+from machines.models import ACTIVE_STATES, Machine, State, Tag
 
 _FRESH_SECONDS = 30.0
 _NOTHING = Glance(None, [])
@@ -65,6 +65,7 @@ class Row:
     host_name: str
     sees_host: bool
     acts: bool
+    sees_screen: bool
     points: Sequence[float]
     cpu: float | None
     memory_used: float | None
@@ -78,14 +79,15 @@ class Row:
     started_at: dt.datetime | None
     vcpus: int
     autostart: bool
+    tags: Sequence[str] = ()
 
 
 def rows_of(machines: QuerySet[Machine], user: User) -> list[Row]:
-    """Three round trips, however many rows: the machines, their running jobs, their numbers."""
+    """Four round trips, however many rows: the machines, their running jobs, their tags, their numbers."""
     found = [dict(zip(_FIELDS, values, strict=True)) for values in machines.values_list(*_FIELDS)]
     ids = [machine["pk"] for machine in found]
-    doing, numbers = _doing(ids), glance("machine", ids)
-    return [_row(machine, doing.get(machine["pk"], ""), numbers.get(machine["pk"], _NOTHING), user) for machine in found]
+    doing, tags, numbers = _doing(ids), _tags(ids), glance("machine", ids)
+    return [_row(machine, doing.get(machine["pk"], ""), numbers.get(machine["pk"], _NOTHING), user, tags.get(machine["pk"], ())) for machine in found]
 
 
 def os_icon(os_id: str, os_name: str) -> str:
@@ -122,11 +124,12 @@ def shown_state(state: str, *, stale: bool, seen_at: dt.datetime | None, saved: 
     return state, ""
 
 
-def _row(machine: dict[str, Any], doing: str, seen: Glance, user: User) -> Row:
+def _row(machine: dict[str, Any], doing: str, seen: Glance, user: User, tags: Sequence[str]) -> Row:
     stale = machine["host__state"] != HostState.ONLINE
     active = machine["state"] in ACTIVE_STATES
     shown, word = shown_state(machine["state"], stale=stale, seen_at=machine["host__last_seen_at"], saved=machine["has_saved_image"], doing=doing)
     ip, more_ips = first_address(machine["addresses"])
+    role = user.rights.on_machine(machine["pk"], machine["host_id"])
     return Row(
         pk=machine["pk"],
         uuid=machine["uuid"],
@@ -140,7 +143,8 @@ def _row(machine: dict[str, Any], doing: str, seen: Glance, user: User) -> Row:
         host_id=machine["host_id"],
         host_name=machine["host__name"],
         sees_host=user.rights.on_host(machine["host_id"]) >= Role.VIEWER,
-        acts=user.rights.on_machine(machine["pk"], machine["host_id"]) >= Role.OPERATOR,
+        acts=role >= Role.OPERATOR,
+        sees_screen=role >= Role.CONSOLE,
         ip=ip,
         more_ips=more_ips,
         os=short_os(machine["os_name"]) or os_words(machine["os_id"]),
@@ -149,6 +153,7 @@ def _row(machine: dict[str, Any], doing: str, seen: Glance, user: User) -> Row:
         vcpus=machine["vcpus"],
         autostart=machine["autostart"],
         memory_total=machine["memory_bytes"],
+        tags=tags,
         **_numbers(machine, seen, active=active, stale=stale),
     )
 
@@ -185,6 +190,13 @@ def short_os(name: str) -> str:
 
 _OS_PATCH = re.compile(r"(\b\d+[.]\d+)[.]\d+")
 _OS_NOISE = re.compile(r" GNU/Linux| Linux(?= \d)|Microsoft |\(R\)| LTS\b| \([^)]*\)| (Standard|Datacenter|Enterprise)( Evaluation)?$")
+
+
+def _tags(ids: Sequence[int]) -> dict[int, list[str]]:
+    found: dict[int, list[str]] = {}
+    for machine_id, text in Tag.objects.filter(machine_id__in=ids).order_by("text").values_list("machine_id", "text"):
+        found.setdefault(machine_id, []).append(text)
+    return found
 
 
 def _doing(ids: Sequence[int]) -> dict[int, str]:

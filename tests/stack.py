@@ -30,7 +30,7 @@ from tests.websession import WebSession
 ROOT = Path(__file__).resolve().parent.parent
 START_SECONDS = 90.0
 
-Role = Literal["redis", "web", "watcher", "quick", "long", "beat"]
+Role = Literal["redis", "web", "consolebridge", "watcher", "quick", "long", "beat"]
 _REDIS_NAMES = ("valkey-server", "redis-server")
 
 # No libvirtd to reach and none to start, in a mount namespace of the stack's own.
@@ -104,7 +104,7 @@ class Stack:
 
     def pid(self, role: Role) -> int:
         """The process that plays a role now; ``AssertionError`` while there is none."""
-        names = _REDIS_NAMES if role == "redis" else (f"webvirt-{role}",)
+        names = _REDIS_NAMES if role == "redis" else (f"webvirt-{role}"[:15],)  # as much as the kernel keeps
         for process in processes.descendants(self.supervisor_pid):
             if process.parent == self.supervisor_pid and process.name in names and process.state != "Z":
                 return process.pid

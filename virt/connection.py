@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import libvirt
 
@@ -81,6 +82,8 @@ class Connection:
         self.raw = raw
         self.subscribed = False  # kept by virt.events: libvirt takes each event id once per connection
         self.vcpus: dict[str, tuple[Seconds, int]] = {}  # kept by virt.stats
+        self.volumes: dict[str, Any] = {}  # kept by virt.pool: virt.volume.Memory by the pool's uuid
+        self.refreshed: dict[str, Seconds] = {}  # kept by virt.pool
         self._again = again if _one_wake_up_is_lost(endpoint) else None
         self._aside: libvirt.virConnect | None = None
         self._aside_lock = threading.Lock()

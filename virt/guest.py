@@ -42,11 +42,39 @@ class Guest:
 
 
 @dataclass(frozen=True, slots=True)
+class LoggedIn:
+    """A user at work in the guest, since `at` (seconds since 1970, by the guest's clock)."""
+
+    name: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class FileSystem:
+    """A mounted file system; sizes 0 where the agent tells none. `disks`: targets of the machine's disks that it is on."""
+
+    mount: str
+    kind: str
+    total_bytes: int
+    used_bytes: int
+    disks: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What changes while a guest works."""
+
+    users: tuple[LoggedIn, ...] = ()
+    filesystems: tuple[FileSystem, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Told:
-    """What an answering agent said; `guest` is None when it was not asked for, or the agent is too old to say."""
+    """What an answering agent said; `guest` and `report` are None when it was not asked for that, or the agent is too old to say."""
 
     addresses: tuple[Address, ...]
     guest: Guest | None
+    report: Report | None = None
 
 
 def ask(connection: Connection, uuid: str, *, about_itself: bool) -> Told:
@@ -59,7 +87,7 @@ def ask(connection: Connection, uuid: str, *, about_itself: bool) -> Told:
         interfaces = domain.interfaceAddresses(libvirt.VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_AGENT, 0)
     found: dict[str, Address] = {}
     _collect(interfaces, "agent", found)
-    return Told(tuple(_sorted(found)), _guest(domain) if about_itself else None)
+    return Told(tuple(_sorted(found)), *(_about_itself(domain) if about_itself else (None, None)))
 
 
 def addresses(connection: Connection, uuid: str, *, agent: bool = True) -> list[Address]:
@@ -85,11 +113,45 @@ def guest(connection: Connection, uuid: str) -> Guest | None:
 
 
 def _guest(domain: libvirt.virDomain) -> Guest | None:
-    kinds = libvirt.VIR_DOMAIN_GUEST_INFO_OS | libvirt.VIR_DOMAIN_GUEST_INFO_HOSTNAME | libvirt.VIR_DOMAIN_GUEST_INFO_TIMEZONE
-    told = _quietly(lambda: domain.guestInfo(kinds, 0))
-    if not told:
-        return None
+    return _about_itself(domain)[0]
 
+
+def _about_itself(domain: libvirt.virDomain) -> tuple[Guest | None, Report | None]:
+    told = _quietly(lambda: domain.guestInfo(_ABOUT_ITSELF, 0))
+    return (_guest_of(told), _report_of(told)) if told else (None, None)
+
+
+_ABOUT_ITSELF = (
+    libvirt.VIR_DOMAIN_GUEST_INFO_OS
+    | libvirt.VIR_DOMAIN_GUEST_INFO_HOSTNAME
+    | libvirt.VIR_DOMAIN_GUEST_INFO_TIMEZONE
+    | libvirt.VIR_DOMAIN_GUEST_INFO_USERS
+    | libvirt.VIR_DOMAIN_GUEST_INFO_FILESYSTEM
+)
+_MOST = 64  # a guest may claim thousands
+
+
+def _report_of(told: dict[str, Any]) -> Report:
+    """libvirt numbers them: user.0.name, fs.0.mountpoint … A guest without a list of either simply has none."""
+    users = (LoggedIn(str(told.get(f"user.{n}.name", ""))[:100], float(told.get(f"user.{n}.login-time", 0)) / 1000) for n in _numbers(told, "user.count"))
+    systems = (
+        FileSystem(
+            mount=str(told.get(f"fs.{n}.mountpoint", ""))[:300],
+            kind=str(told.get(f"fs.{n}.fstype", ""))[:40],
+            total_bytes=int(told.get(f"fs.{n}.total-bytes", 0)),
+            used_bytes=int(told.get(f"fs.{n}.used-bytes", 0)),
+            disks=tuple(str(told[name])[:40] for m in _numbers(told, f"fs.{n}.disk.count") if (name := f"fs.{n}.disk.{m}.alias") in told),
+        )
+        for n in _numbers(told, "fs.count")
+    )
+    return Report(tuple(users), tuple(sorted(systems, key=lambda each: each.mount)))
+
+
+def _numbers(told: dict[str, Any], name: str) -> range:
+    return range(min(int(told.get(name, 0)), _MOST))
+
+
+def _guest_of(told: dict[str, Any]) -> Guest:
     def word(name: str) -> str:
         return str(told.get(name, ""))[:200]
 

@@ -166,7 +166,8 @@ def save(connection: Connection, uuid: str) -> None:
 def has_running_job(connection: Connection, uuid: str) -> bool:
     """Whether libvirt itself works on the machine for long: saving, migrating, dumping, backing up."""
     with translate():
-        kind = connection.raw.lookupByUUIDString(uuid).jobInfo()[0]
+        domain = connection.raw.lookupByUUIDString(uuid)
+        kind = domain.jobInfo()[0] if domain.isActive() else libvirt.VIR_DOMAIN_JOB_NONE
         return kind in (libvirt.VIR_DOMAIN_JOB_BOUNDED, libvirt.VIR_DOMAIN_JOB_UNBOUNDED)
 
 

@@ -213,6 +213,8 @@ _BY_TEXT: tuple[_Rule, ...] = (
         HostUnreachable,
         "libvirt's socket does not answer: libvirt is not installed or not running there.",
     ),
+    # The way from libvirt to the machine's own QEMU, not ours to the host.
+    _rule(r"unable to read from monitor|unexpectedly closed the monitor", OperationFailed, "The machine's QEMU ended in the middle of it."),
     _rule(r"keepalive", HostUnreachable, "The host stopped answering."),
     _rule(
         r"client socket is closed|connection (reset|closed)|broken pipe|end of file while reading"

@@ -16,7 +16,10 @@ from hosts import inventory as host_inventory
 from hosts.inventory import ONLINE, Standing
 from hosts.models import HostSample, State
 from live import facts, rollup
+from live.wishes import GUEST
 from machines import inventory
+from machines.hardware import inventory as hardware
+from machines.hardware.inventory import Live
 from machines.inventory import Change, Known
 from machines.models import MachineSample
 from virt import connection as virt_connection
@@ -75,6 +78,7 @@ class Follower:
         self._helpers = helpers
         self._turns = turns
         self._known: dict[str, Known] = {}
+        self._differing: set[str] = set()  # machines that run with something else than what is stored
         self._roster = Roster()
         self._host_known: dict[str, Any] = {}
         self._standing: Standing | None = None
@@ -239,12 +243,15 @@ class Follower:
         changes = [inventory.compare(self._known.get(each.uuid), each, (), at) for each in seen]
         missing = self._known.keys() - {each.uuid for each in seen}
         changes += [inventory.vanished(uuid, self._known[uuid], (), at) for uuid in missing]
+        live = self._compare_hardware(seen)
         self._submit(changes)
+        self._keep_hardware(live)
 
     def _load(self) -> None:
         rows = self._writer.ask(partial(inventory.load, self.target.pk))
         self._host_known = self._writer.ask(partial(host_inventory.load, self.target.pk))
         self._known = rows.known
+        self._differing = self._writer.ask(partial(hardware.load, self.target.pk))
         self._roster.ids.clear()
         self._roster.ids.update(rows.ids)
         self._roster.spoilt = False
@@ -261,7 +268,10 @@ class Follower:
             return
         at, known = self._sighted(), self._known.get(uuid)
         if seen:
-            self._submit([inventory.compare(known, seen, hints, at)])
+            change = inventory.compare(known, seen, hints, at)
+            live = self._compare_hardware([seen])
+            self._submit([change])
+            self._keep_hardware(live)
         elif known:
             self._submit([inventory.vanished(uuid, known, hints, at)])
         self._look_again_after(life, uuid, hints)
@@ -280,6 +290,17 @@ class Follower:
         missing = {uuid for uuid, known in self._known.items() if not known.gone} - {each.uuid for each in glances}
         for uuid in [*missing, *(each.uuid for each in glances if inventory.differs(self._known.get(each.uuid), each))]:
             life.mailbox.look(uuid)
+
+    def _compare_hardware(self, seen: Iterable[MachineSeen]) -> dict[str, Live | None]:
+        """Of machines whose definitions are new to us, what takes effect at their next boot; asked before they are known."""
+        fresh = [each for each in seen if not inventory.is_read(self._known.get(each.uuid), each)]
+        return {each.uuid: live for each in fresh if (live := hardware.differing(each)) or each.uuid in self._differing}
+
+    def _keep_hardware(self, found: dict[str, Live | None]) -> None:
+        """After the machines' own rows."""
+        if found:
+            self._differing = {*(self._differing - found.keys()), *(uuid for uuid, live in found.items() if live)}
+            self._writer.do(self.target.pk, partial(hardware.store, self.target.pk, found))
 
     def _submit(self, changes: Iterable[Change | None]) -> None:
         """Have changes written, and know them."""
@@ -320,6 +341,8 @@ class Follower:
         self._guests.said(uuid, answered=told is not None, about_itself=bool(told and told.guest))
         if known:
             self._submit([inventory.asked(uuid, known, told.addresses if told else None, told.guest if told else None)])
+        if known and told and told.report:
+            self._writer.do(self.target.pk, partial(hardware.report, self.target.pk, uuid, told.report))
 
     def _ask_leases(self, connection: Connection) -> None:
         leases = connection.leases()
@@ -341,6 +364,9 @@ class Follower:
         now = time.monotonic()
         if not stirred.isdisjoint(("pool", "network")):
             life.rounds.soon("stores", now)
+        for name in wishes:
+            if name.startswith(GUEST):
+                self._guests.wanted(name.removeprefix(GUEST), now)
         for name in (stirred_by(stirred) | wishes) & life.studies.keys():
             life.rounds.within(name, _STUDY_AFTER, now)
 

@@ -11,6 +11,7 @@ Seconds = float
 _AFTER_START: tuple[Seconds, ...] = (1.0, 5.0, 10.0, 20.0)
 _EVERY: Seconds = 60.0
 _SILENT_EVERY: Seconds = 300.0
+_LEAST_BETWEEN_WISHES: Seconds = 10.0
 _ABOUT_ITSELF_EVERY = 10  # times; its system and name hardly change
 
 
@@ -53,6 +54,7 @@ class _Asking:
     step: int = 0
     silent: int = 0
     knows_itself: bool = False
+    asked_at: Seconds = float("-inf")
 
 
 class Guests:
@@ -75,6 +77,12 @@ class Guests:
         elif uuid not in self._agents:
             self._agents[uuid] = _Asking(now)
 
+    def wanted(self, uuid: str, now: Seconds) -> None:
+        """Somebody looks at its page: ask it about itself, if that was not just done."""
+        asking = self._agents.get(uuid)
+        if asking and asking.silent == 0 and now - asking.asked_at > _LEAST_BETWEEN_WISHES:
+            asking.at, asking.knows_itself = now, False
+
     def due(self, now: Seconds) -> list[Question]:
         """What is to be asked now."""
         due = []
@@ -83,6 +91,7 @@ class Guests:
                 about_itself = not asking.knows_itself or asking.step % _ABOUT_ITSELF_EVERY == 0
                 due.append(Question(uuid, about_itself, asking.silent > 0))
                 asking.step += 1
+                asking.asked_at = now
                 asking.at = now + self._pause(asking)
         return due
 

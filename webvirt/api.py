@@ -18,10 +18,15 @@ from ninja.security import HttpBearer
 
 from accounts import tokens
 from accounts.api import router as accounts
+from consoles.api import own_router as all_consoles
+from consoles.api import router as consoles
 from hosts.api import router as hosts
 from jobs.api import router as jobs
 from jobs.submit import Refused
 from machines.api import router as machines
+from machines.creation.api import router as creation
+from machines.hardware.api import router as hardware
+from machines.snapshots.api import router as snapshots
 from webvirt import api_docs
 
 
@@ -56,7 +61,12 @@ api = NinjaAPI(
 )
 api.add_router("/me", accounts, tags=["me"])
 api.add_router("/hosts", hosts, tags=["hosts"])
+api.add_router("/machines", creation, tags=["new machines"])
+api.add_router("/machines", snapshots, tags=["snapshots"])  # before the machines: "/machines/snapshots" is no machine
 api.add_router("/machines", machines, tags=["machines"])
+api.add_router("/machines", hardware, tags=["hardware"])
+api.add_router("/machines", consoles, tags=["consoles"])
+api.add_router("/consoles", all_consoles, tags=["consoles"])
 api.add_router("/jobs", jobs, tags=["jobs"])
 
 

@@ -34,7 +34,8 @@ app.conf.update(
         "jobs.sweep": {"task": "jobs.sweep", "schedule": 5.0, "options": {"expires": 10}},
         "jobs.tidy": {"task": "jobs.tidy", "schedule": 3600.0, "options": {"expires": 1800}},
         "machines.tidy": {"task": "machines.tidy", "schedule": 900.0, "options": {"expires": 600}},
+        "machines.creation.tidy": {"task": "machines.creation.tidy", "schedule": 60.0, "options": {"expires": 50}},
         "accounts.tidy": {"task": "accounts.tidy", "schedule": 3600.0, "options": {"expires": 1800}},
     },
 )
-app.autodiscover_tasks(["jobs", "hosts", "machines", "accounts"])
+app.autodiscover_tasks(["jobs", "hosts", "machines", "machines.creation", "accounts"])

@@ -12,6 +12,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
+from consoles.beats import bridge_age
 from hosts.models import WatcherBeat
 from jobs import beats
 
@@ -72,4 +73,11 @@ def _worker() -> dict[str, Any]:
     return {"ok": age < 30, "age_seconds": round(age, 1)}
 
 
-PARTS: dict[str, Callable[[], dict[str, Any]]] = {"database": _database, "redis": _redis, "watcher": _watcher, "worker": _worker}
+def _consoles() -> dict[str, Any]:
+    age = bridge_age()
+    if age is None:
+        return {"ok": False, "why": "never seen"}
+    return {"ok": age < 30, "age_seconds": round(age, 1)}
+
+
+PARTS: dict[str, Callable[[], dict[str, Any]]] = {"database": _database, "redis": _redis, "watcher": _watcher, "worker": _worker, "consoles": _consoles}

@@ -29,6 +29,7 @@ _STOP_FIRST, _STOP_NEXT, _STOP_LAST = range(3)
 _SHARED_MODULES = (
     "webvirt.asgi",
     "webvirt.urls",
+    "webvirt.doorway",
     "celery.apps.worker",
     "celery.apps.beat",
     "celery.bin.worker",
@@ -58,6 +59,7 @@ def children(*, listener: socket.socket, redis: Redis | None, announce: tuple[st
     return [
         *first,
         Child("web", lambda: _web(listener), _STOP_FIRST, 8, ready=lambda: _serves(listener), announce=announce),
+        Child("consolebridge", _without(listener, _console_bridge), _STOP_FIRST, 6),
         Child("watcher", _without(listener, _watcher), _STOP_NEXT, 8),
         Child("quick", _without(listener, lambda: _worker("quick", QUICK_SLOTS)), _STOP_NEXT, 10),
         Child("long", _without(listener, lambda: _worker("long", LONG_SLOTS)), _STOP_NEXT, 10),
@@ -95,10 +97,12 @@ def _web(listener: socket.socket) -> None:
     import uvicorn
     from django.conf import settings
 
+    from webvirt.doorway import Doorway
+
     options = uvicorn.Config(
         "webvirt.asgi:application",
         loop="uvloop",
-        http="httptools",
+        http=Doorway,
         ws="websockets-sansio",
         # A buffer for compression costs each open page 300 kB, to save bytes on messages of a hundred.
         ws_per_message_deflate=False,
@@ -140,6 +144,13 @@ def _watcher() -> None:
     from django.core.management import call_command
 
     call_command("watcher")
+
+
+def _console_bridge() -> None:
+    from django.core.management import call_command
+
+    # Its own port is for a reverse proxy; here browsers come in by the web process's door.
+    call_command("consolebridge", "--port", "0", "--door", "--name", "stack")
 
 
 def _find_hypervisor() -> None:

@@ -15,7 +15,12 @@ urlpatterns = [
     path("people/", include("accounts.people_urls")),
     path("jobs/", include("jobs.urls")),
     path("hosts/", include("hosts.urls")),
+    path("machines/", include("machines.creation.urls")),
     path("machines/", include("machines.urls")),
+    path("consoles/", include("consoles.urls")),
+    path("machines/", include("machines.hardware.urls")),
+    path("storage/", include("hosts.storage.urls")),
+    path("machines/", include("machines.snapshots.urls")),
     path("", include("webvirt.pages")),
 ]
 

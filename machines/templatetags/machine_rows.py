@@ -22,13 +22,13 @@ _STALE = ' class="is-stale"'
 
 @register.simple_tag
 def machine_rows(rows: Iterable[Row], columns: Sequence[str], selectable: bool) -> SafeString:
-    """A <tr> for each row with the columns that were chosen; `selectable` adds the box and the power button."""
+    """A <tr> for each row with the columns that were chosen; `selectable` adds the box and the power button; who may see a screen has its console's."""
     cells = [_CELLS[name] for name in columns]
-    select, power = escape(gettext("Select")), escape(gettext("Power of"))
-    return mark_safe("".join(_row(row, cells, select if selectable else "", power) for row in rows))
+    select, power, console = escape(gettext("Select")), escape(gettext("Power of")), escape(gettext("Console of"))
+    return mark_safe("".join(_row(row, cells, select if selectable else "", power, console) for row in rows))
 
 
-def _row(row: Row, cells: Sequence[Callable[[Row], str]], select: str, power: str) -> str:
+def _row(row: Row, cells: Sequence[Callable[[Row], str]], select: str, power: str, console: str) -> str:
     name, pk = escape(row.name), row.pk
     title = f' title="{escape(row.title)}"' if row.title else ""
     parts = [f'<tr id="m{pk}" data-topic="machine:{pk}" data-state="{escape(row.state)}"{_STALE if row.stale else ""}>']
@@ -37,10 +37,17 @@ def _row(row: Row, cells: Sequence[Callable[[Row], str]], select: str, power: st
     parts.append(f'<td class="c-state">{wv.state(row.shown, word=row.word)}</td>')
     parts.append(f'<th scope="row" class="c-name"><a class="wv-ell" href="/machines/{pk}/"{title}>{name}</a></th>')
     parts.extend(cell(row) for cell in cells)
-    if select:
-        parts.append(f'<td class="c-act">{_power_button(row, f"{power} {name}") if row.acts and not row.stale else ""}</td>')
+    console_button = _console_button(row, f"{console} {name}") if row.sees_screen and not row.stale else ""
+    power_button = _power_button(row, f"{power} {name}") if select and row.acts and not row.stale else ""
+    parts.append(f'<td class="c-act">{console_button}{power_button}</td>')
     parts.append("</tr>\n")
     return "".join(parts)
+
+
+def _console_button(row: Row, label: str) -> str:
+    """In a tab of its own, the same one each time."""
+    address = f'href="/consoles/{row.pk}/" target="console-{row.pk}"'
+    return f'<a class="btn btn-ghost btn-icon btn-s" {address} aria-label="{label}">{wv.icon("terminal-2")}</a>'
 
 
 def _power_button(row: Row, label: str) -> str:
@@ -84,6 +91,17 @@ def _os(row: Row) -> str:
     return f'<td class="c-os"><span class="wv-row-s">{icon}<span class="wv-ell" title="{name}">{name}</span></span></td>'
 
 
+def _tags(row: Row) -> str:
+    """The first of them; all in the title."""
+    shown, more = row.tags[:_MOST_TAGS], len(row.tags) - _MOST_TAGS
+    rest = f' <span class="wv-u">+{more}</span>' if more > 0 else ""
+    title = f' title="{escape(", ".join(row.tags))}"' if more > 0 else ""
+    return f'<td class="c-tags"{title}><span class="wv-row-s">{"".join(map(wv.tag, shown))}{rest}</span></td>'
+
+
+_MOST_TAGS = 3
+
+
 def _uptime(row: Row) -> str:
     return f'<td class="c-up wv-num">{wv.uptime(row.started_at)}</td>'
 
@@ -109,6 +127,7 @@ _CELLS: dict[str, Callable[[Row], str]] = {
     "net": _net,
     "ip": _ip,
     "os": _os,
+    "tags": _tags,
     "up": _uptime,
     "vcpus": _vcpus,
     "autostart": _autostart,

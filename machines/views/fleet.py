@@ -46,7 +46,7 @@ def machines(request: HttpRequest) -> HttpResponse:
     """The fleet's machines as far as the person may see them."""
     user = user_of(request)
     page = Page.of(_query(request), user)
-    context: dict[str, Any] = {"page": page, "query": page.query, "hints": filters.HINTS}
+    context: dict[str, Any] = {"page": page, "query": page.query, "hints": filters.HINTS, "creates": access.creates_anywhere(user)}
     if not page.rows and not page.query.is_filtered:
         context["first"] = First.of(user)
     answer = answers.page(request, "machines/list.html", context, {"machines": "machines/_list.html"})

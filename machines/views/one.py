@@ -10,7 +10,8 @@ from django.views.decorators.http import require_GET
 
 from accounts.roles import Role
 from jobs import access as job_access
-from live import answers, series
+from live import answers, series, wishes
+from live.wishes import GUEST
 from machines import access, history, notes, screens
 from machines.models import Definition, Machine
 from machines.overview import Overview
@@ -32,6 +33,8 @@ _HISTORY = {"machine-head": "machines/_head.html", "machine-history": "machines/
 def machine(request: HttpRequest, pk: int) -> HttpResponse:
     """Overview."""
     context = context_of(request, access.get(user_of(request), pk), "overview")
+    if context["view"].is_live and context["machine"].agent and "WV-Fragment" not in request.headers:
+        wishes.wish(context["machine"].host_id, f"{GUEST}{context['machine'].uuid}")
     context["range"] = series.range_of(request.GET.get("range", ""))
     context["ranges"] = series.RANGES.values()
     context["notes"] = notes.html(context["machine"].notes)

@@ -22,6 +22,11 @@ const SHIPPED = {
   ],
   "idiomorph": [["dist/idiomorph.esm.js", "static/vendor/idiomorph.js"]],
   "uplot": [["dist/uPlot.esm.js", "static/vendor/uplot.js"], ["dist/uPlot.min.css", "static/vendor/uplot.css"]],
+  // Bundled from script/vendor/bundles, one a kind of console, each loaded by the console's page alone.
+  "@novnc/novnc": [["bundles/console-vnc.js", "static/vendor/console-vnc.js"]],
+  "@xterm/xterm": [["bundles/console-serial.js", "static/vendor/console-serial.js"], ["css/xterm.css", "static/vendor/xterm.css"]],
+  "@xterm/addon-fit": [],
+  "@spice-project/spice-html5": [["bundles/console-spice.js", "static/vendor/console-spice.js"]],
   "@tabler/icons": [["icons.txt", "static/icons.svg"]],
   "axe-core": [["axe.min.js", "tests/browser/vendor/axe.min.js"]],   // for tests alone
 };
@@ -40,6 +45,7 @@ async function vendored() {
 
 async function ship(name, from, to) {
   if (from === "icons.txt") return write(to, sprite());
+  if (from.startsWith("bundles/")) return bundle(join(HERE, from), to);
   const source = join(HERE, "node_modules", name, from);
   if (to.endsWith("tabler.css")) return write(to, trim(read(source), sheets(join(STATIC, "css")).map(read).join("\n")));
   if (to.endsWith(".js") && !from.includes(".min.")) {
@@ -47,6 +53,15 @@ async function ship(name, from, to) {
     return write(to, withoutMap(code));
   }
   write(to, /\.(js|css)$/.test(to) ? withoutMap(read(source)) : readFileSync(source));
+}
+
+/** One module of a library's many. spice-html5 makes its sockets itself: the page's own maker of sockets stands in for WebSocket, its source is untouched. */
+async function bundle(from, to) {
+  await esbuild.build({
+    entryPoints: [from], outfile: to, bundle: true, minify: true, format: "esm", legalComments: "inline", target: "es2022",
+    define: from.includes("spice") ? { WebSocket: "WvSpiceSocket" } : {},
+  });
+  write(to, withoutMap(read(to)));
 }
 
 /** All of static/css in the order of app.css's imports, one file, so that a page needs one request. */

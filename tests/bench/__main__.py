@@ -1,6 +1,7 @@
 """``script/bench``: a fleet of test hosts in growing sizes, the real stack, and what they cost.
 
-Parts: ``sync``, ``pages``, ``events``, ``idle``, ``mute``. Each size uses the same stack; hosts are added from size to size.
+Parts: ``sync``, ``pages``, ``events``, ``idle``, ``mute``, ``consoles`` (once, with a stack of its own).
+Each size uses the same stack; hosts are added from size to size.
 """
 
 from __future__ import annotations
@@ -13,14 +14,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.bench import events, load, machine, pages, report, sync
+from tests.bench import consoles, events, load, machine, pages, report, sync
 from tests.bench.figures import Figure
 from tests.lab.fleet import Fleet
 from tests.stack import Credentials, Stack
 from tests.waiting import wait_until
 from tests.websession import WebSession
 
-PARTS = ("sync", "pages", "events", "idle", "mute")
+PARTS = ("sync", "pages", "events", "idle", "mute", "consoles")
 RUNNING_SHARE = 0.6
 SOCKETS_A_PERSON = 50
 IDLE_SECONDS = 30.0
@@ -37,11 +38,9 @@ def main() -> int:
     described = machine.describe()
     print("\n".join(f"{name:>10}  {value}" for name, value in described.items()), flush=True)
     figures: list[Figure] = []
-    with _bench(options) as bench:
-        for hosts in options.hosts:
-            for figure in bench.run(hosts):
-                figures.append(figure)
-                print(f"  {figure.where}  {figure.what}: {figure.value:.1f} {figure.unit}", file=sys.stderr, flush=True)
+    for figure in _figures(options):
+        figures.append(figure)
+        print(f"  {figure.where}  {figure.what}: {figure.value:.1f} {figure.unit}", file=sys.stderr, flush=True)
     print(f"\n{report.table(figures)}\n")
     print("\n".join(report.NOTES))
     report.write_json(options.json, figures, described)
@@ -49,6 +48,15 @@ def main() -> int:
     missed = sum(not figure.met for figure in figures)
     print(f"{missed} promises missed." if missed else "Every promise kept.")
     return 1 if missed else 0
+
+
+def _figures(options: Options) -> Iterator[Figure]:
+    if "consoles" in options.only:
+        yield from consoles.measure()
+    if set(options.only) != {"consoles"}:
+        with _bench(options) as bench:
+            for hosts in options.hosts:
+                yield from bench.run(hosts)
 
 
 @dataclass(frozen=True)

@@ -61,6 +61,8 @@ class Recipe:
     disk: Path | None = None
     """A qcow2 file as the virtio disk vda."""
     network: str = "default"
+    uefi: bool = False
+    """UEFI firmware (the package ovmf) on a q35 board, with variables of its own."""
     agent: bool = True
     """Whether there is a line to the guest agent: without it a guest is asked to shut down by its power button alone."""
 
@@ -87,7 +89,10 @@ def domain_xml(recipe: Recipe) -> str:
 
 
 def _boot(recipe: Recipe) -> etree._Element:
-    boot = _element("os", _element("type", "hvm", arch="x86_64", machine="pc"))
+    boot = _element("os", _element("type", "hvm", arch="x86_64", machine="q35" if recipe.uefi else "pc"))
+    if recipe.uefi:
+        boot.set("firmware", "efi")
+        boot.append(_element("firmware", _element("feature", enabled="no", name="secure-boot")))
     if recipe.image is not None:
         boot.append(_element("kernel", str(recipe.image.kernel)))
         boot.append(_element("initrd", str(recipe.image.initrd)))

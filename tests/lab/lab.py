@@ -209,7 +209,9 @@ class Host:
                 if domain.isActive():
                     domain.destroy()
             for domain in connection.listAllDomains():
-                domain.undefineFlags(libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE | libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA)
+                domain.undefineFlags(
+                    libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE | libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA | libvirt.VIR_DOMAIN_UNDEFINE_NVRAM
+                )
 
     def slow_starts(self, seconds: float) -> None:
         """From now on every machine whose name begins with ``slow`` takes this long to start, by libvirt's own hook; ``starts()`` tells of it."""

@@ -204,7 +204,7 @@ def test_calls(call: str, world: World) -> None:
 def test_numbers_in_the_addresses_of_calls(call: str, world: World) -> None:
     method, _, path = call.partition(" ")
     for number in ("0", "-1", "9" * 19, str(2**63), "9" * 60, "1.5", "x", "1e3", "٣", "%00", "%2e%2e", MARKUP.replace("/", "%2f")):
-        address = "/api/v1" + path.format(host_id=number, machine_id=number, job_id=number)
+        address = "/api/v1" + re.sub(r"{\w+}", lambda _: number, path)  # noqa: B023 - called at once
         answer = _call(world, method, address, json.dumps(CALLS[call].data(world)).encode())
         assert answer.status_code in (400, 404, 405, 422), f"{method} {address[:80]}: {answer.status_code}"
         assert answer.json()["error"]

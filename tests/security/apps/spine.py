@@ -41,6 +41,7 @@ PAGES: dict[str, Row] = {
     "jobs:job": reads(Role.VIEWER, "job"),
     "jobs:log": reads(Role.VIEWER, "job"),
     "jobs:cancel": does(Role.OPERATOR, "job"),
+    "jobs:again": does(Role.OPERATOR, "job", changes=False),  # it has not ended
     "hosts:list": reads(SIGNED_IN),
     "hosts:rows": reads(SIGNED_IN),
     "hosts:whole-tree": reads(SIGNED_IN),
@@ -97,4 +98,5 @@ CALLS: dict[str, Row] = {
     "GET /jobs/{job_id}": reads(Role.VIEWER, "job"),
     "GET /jobs/{job_id}/log": reads(Role.VIEWER, "job"),
     "POST /jobs/{job_id}/cancel": does(Role.OPERATOR, "job"),
+    "POST /jobs/{job_id}/again": does(Role.OPERATOR, "job", changes=False),  # it has not ended
 }

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import uuid as uuids
 from typing import Literal
 
 from lxml import etree
 
 from virt.errors import Invalid
+from virt.xml.build.parts import child, machine_name, machine_uuid
 
 VirtType = Literal["kvm", "qemu", "test"]
 
@@ -22,42 +22,21 @@ def build_xml(*, name: str, uuid: str, virt_type: VirtType, memory_mib: int = 64
     if not 64 <= memory_mib <= 128:
         raise Invalid("The first machine has 64 to 128 MiB of memory.")
     domain = etree.Element("domain", type=virt_type)
-    _child(domain, "name", _name(name))
-    _child(domain, "uuid", _uuid(uuid))
-    _child(domain, "memory", str(memory_mib), unit="MiB")
-    _child(domain, "vcpu", "1")
-    _child(_child(domain, "os"), "type", "hvm", arch="x86_64", machine="q35")
-    features = _child(domain, "features")
-    _child(features, "acpi")
-    _child(features, "apic")
-    devices = _child(domain, "devices")
-    _child(devices, "serial", type="pty")
-    graphics = _child(devices, "graphics", type="vnc")
+    child(domain, "name", machine_name(name))
+    child(domain, "uuid", machine_uuid(uuid))
+    child(domain, "memory", str(memory_mib), unit="MiB")
+    child(domain, "vcpu", "1")
+    child(child(domain, "os"), "type", "hvm", arch="x86_64", machine="q35")
+    features = child(domain, "features")
+    child(features, "acpi")
+    child(features, "apic")
+    devices = child(domain, "devices")
+    child(devices, "serial", type="pty")
+    graphics = child(devices, "graphics", type="vnc")
     if vnc == "socket":
-        _child(graphics, "listen", type="socket")
+        child(graphics, "listen", type="socket")
     else:
         graphics.set("autoport", "yes")
-        _child(graphics, "listen", type="address", address="127.0.0.1")
-    _child(_child(devices, "video"), "model", type="vga")
+        child(graphics, "listen", type="address", address="127.0.0.1")
+    child(child(devices, "video"), "model", type="vga")
     return etree.tostring(domain, encoding="unicode", pretty_print=True)
-
-
-def _child(parent: etree._Element, tag: str, text: str = "", **attributes: str) -> etree._Element:
-    child = etree.SubElement(parent, tag, attributes)
-    if text:
-        child.text = text
-    return child
-
-
-def _name(name: str) -> str:
-    """As libvirt wants it: something, no slash, nothing that could not be shown; and short enough for a file's name."""
-    if not name.strip() or "/" in name or not name.isprintable() or len(name.encode(errors="replace")) > 200:
-        raise Invalid("A machine's name is not empty, at most 200 bytes long, and has no “/” and no control character in it.")
-    return name
-
-
-def _uuid(text: str) -> str:
-    try:
-        return str(uuids.UUID(text))
-    except ValueError as exc:
-        raise Invalid("This is not a UUID.", str(exc)) from exc

@@ -1,0 +1,151 @@
+"""The bytes of one console, both ways, in the thread of its handler, until somebody ends it."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import mmap
+import select
+import socket
+import time
+from collections.abc import Callable
+
+from consoles.bridge.closing import Closing, Code
+from consoles.bridge.framing import BrowserSocket, Garbage
+
+logger = logging.getLogger(__name__)
+
+Sieve = Callable[[bytes], bytes]
+
+_CHUNK = 256 * 1024
+_KNOCK_SECONDS = 20.0
+_SILENT_SECONDS = 70.0
+_FAREWELL_SECONDS = 1.0
+_STEP_SECONDS = 1.0
+_READ, _WRITE, _BROKEN = select.POLLIN, select.POLLOUT, select.POLLERR | select.POLLHUP | select.POLLNVAL
+
+
+class Pump:
+    """Carries bytes between a browser and a display.
+
+    Neither side is read while the other does not take what was read before, so that nothing piles up. `sieve`: what of
+    the browser's bytes may reach the display. `end` may be called from any thread.
+    """
+
+    def __init__(self, browser: BrowserSocket, display: socket.socket, sieve: Sieve | None = None) -> None:
+        self._browser = browser
+        self._display = display
+        self._sieve = sieve
+        self._waiting = b""  # for the display
+        self._end: Closing | None = None
+        self.shown = 0
+        self.typed = 0
+
+    def end(self, closing: Closing) -> None:
+        """Stop within a moment, whatever it waits for."""
+        if self._end is None:
+            self._end = closing
+        with contextlib.suppress(OSError):
+            self._display.shutdown(socket.SHUT_RDWR)
+
+    def run(self, typed_already: bytes = b"") -> Closing:
+        """Until it ends, and why. Closes neither socket."""
+        self._browser.setblocking(False)
+        self._display.setblocking(False)
+        # Pages of it become memory only when something is read into them: most consoles show little most of the time.
+        self._buffer = memoryview(mmap.mmap(-1, _CHUNK))
+        self._knocked_at = time.monotonic()
+        try:
+            self._type([typed_already] if typed_already else [])
+            while self._end is None:
+                self._step()
+        except Closing as closing:
+            return self._end or closing
+        except Garbage as exc:
+            return self._end or Closing(Code.NORMAL, f"The browser sent garbage: {exc}.")
+        except OSError as exc:
+            logger.debug("a console broke: %s", exc)
+            return self._end or Closing(Code.NORMAL, "The browser went away.")
+        return self._end
+
+    def _step(self) -> None:
+        browser, display = self._browser.raw.fileno(), self._display.fileno()
+        poll = select.poll()
+        poll.register(browser, (0 if self._waiting else _READ) | (_WRITE if self._browser.is_congested else 0))
+        poll.register(display, (0 if self._browser.is_congested else _READ) | (_WRITE if self._waiting else 0))
+        ready = dict(poll.poll(_STEP_SECONDS * 1000))
+        if ready.get(browser, 0) & _WRITE:
+            self._browser.flush()
+        if ready.get(display, 0) & _WRITE:
+            self._send_on()
+        if ready.get(browser, 0) & (_READ | _BROKEN):
+            self._hear_browser()
+        if ready.get(display, 0) & (_READ | _BROKEN) and self._end is None:
+            self._hear_display()
+        self._notice_silence()
+
+    def _hear_display(self) -> None:
+        try:
+            size = self._display.recv_into(self._buffer)
+        except BlockingIOError:
+            return
+        except OSError as exc:
+            raise DisplayGone(str(exc)) from exc
+        if not size:
+            raise DisplayGone("it closed the connection")
+        self._browser.show(self._buffer[:size])
+        self.shown += size
+
+    def _hear_browser(self) -> None:
+        messages = self._browser.messages()
+        if messages is None:
+            raise Closing(Code.NORMAL, "The browser went away.")
+        self._type(messages)
+
+    def _type(self, messages: list[bytes]) -> None:
+        for message in messages:
+            allowed = self._sieve(message) if self._sieve else message
+            self._waiting += allowed
+            self.typed += len(allowed)
+        self._send_on()
+
+    def _send_on(self) -> None:
+        if not self._waiting:
+            return
+        try:
+            sent = self._display.send(self._waiting)
+        except BlockingIOError:
+            return
+        except OSError as exc:
+            raise DisplayGone(str(exc)) from exc
+        self._waiting = self._waiting[sent:]
+
+    def _notice_silence(self) -> None:
+        now = time.monotonic()
+        if now - self._browser.heard_at > _SILENT_SECONDS:
+            raise Closing(Code.NORMAL, "The browser fell silent.")
+        if now - max(self._browser.heard_at, self._knocked_at) > _KNOCK_SECONDS:
+            self._knocked_at = now
+            self._browser.knock()
+
+
+class DisplayGone(Closing):
+    """The display hung up: the machine stopped, moved, or the way to it broke. Who knows the host finds out which."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(Code.UNREACHABLE, "The display closed the connection.")
+        self.detail = detail
+
+
+def say_farewell(browser: BrowserSocket, closing: Closing) -> None:
+    """Tell the browser why, and wait a moment for it to have read it: closing at once could throw the words away."""
+    try:
+        raw = browser.raw
+        raw.settimeout(_FAREWELL_SECONDS)
+        browser.bid_farewell(closing.code, closing.words)
+        raw.shutdown(socket.SHUT_WR)
+        until = time.monotonic() + _FAREWELL_SECONDS
+        while time.monotonic() < until and raw.recv(65536):
+            pass
+    except (OSError, AssertionError, AttributeError) as exc:
+        logger.debug("a browser did not wait for the good-bye: %s", exc)

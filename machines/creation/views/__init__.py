@@ -1,0 +1,1 @@
+"""Pages that make machines, copy, rename and delete them."""

@@ -1,0 +1,58 @@
+"""Pools and volumes: their rights are those on the host."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from accounts.roles import Role
+from hosts.storage.models import Place, Pool, Volume
+from tests.security.rows import SIGNED_IN, Kind, Row, does, reads
+from tests.security.world import Thing
+
+
+def _pool(thing: Thing) -> dict[str, Any]:
+    pool, _ = Pool.objects.get_or_create(
+        host=thing.host,
+        uuid=f"pool-{thing.host.name}",
+        defaults={"name": "images", "kind": "dir", "state": "running", "path": "/srv/images", "capacity_bytes": 2**40},
+    )
+    return {"pk": pool.pk, "pool_id": pool.pk}
+
+
+def _volume(thing: Thing) -> dict[str, Any]:
+    where = _pool(thing)
+    volume, _ = Volume.objects.get_or_create(
+        pool_id=where["pk"], name="spare.qcow2", defaults={"path": "/srv/images/spare.qcow2", "format": "qcow2", "capacity_bytes": 2**30}
+    )
+    return {**where, "name": volume.name}
+
+
+def _place(thing: Thing) -> dict[str, Any]:
+    place, _ = Place.objects.get_or_create(pool_id=_volume(thing)["pk"], name="spare.qcow2")
+    return {"pk": place.pk}
+
+
+KINDS = {"pool": Kind("host", _pool), "volume": Kind("host", _volume), "place": Kind("host", _place)}
+
+_NEW = {"name": "new.qcow2", "size": "1", "unit": "GiB", "format": "qcow2"}
+_COPY = {"name": "copy.qcow2"}
+
+PAGES: dict[str, Row] = {
+    "storage:pools": reads(SIGNED_IN),
+    "storage:isos": reads(SIGNED_IN),
+    "storage:of-host": reads(Role.VIEWER, "host"),
+    "storage:place": reads(Role.VIEWER, "place"),
+    "storage:pool": reads(Role.VIEWER, "pool"),
+    "storage:pool-xml": reads(Role.OPERATOR, "pool"),
+    "storage:pool-power": does(Role.MANAGER, "pool", {"action": "refresh"}),
+    "storage:pool-autostart": does(Role.MANAGER, "pool", {"on": "1"}),
+    "storage:create": does(Role.MANAGER, "pool", _NEW, asks=True),
+    "storage:delete-many": does(Role.MANAGER, "pool", {"names": ["spare.qcow2"], "confirmed": "1"}),
+    "storage:volume": reads(Role.VIEWER, "volume"),
+    "storage:clone": does(Role.MANAGER, "volume", lambda world: {**_COPY, "pool": Pool.objects.get(host=world.near.host).pk}, asks=True),
+    "storage:resize": does(Role.MANAGER, "volume", {"size": "2", "unit": "GiB"}, asks=True),
+    "storage:wipe": does(Role.MANAGER, "volume", {"algorithm": "zero", "typed": "spare.qcow2"}, asks=True),
+    "storage:delete": does(Role.MANAGER, "volume", {"typed": "spare.qcow2"}, asks=True),
+}
+
+CALLS: dict[str, Row] = {}

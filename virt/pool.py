@@ -1,0 +1,223 @@
+"""A host's storage pools: seeing them with their volumes, and what is done to a pool. Named by uuid throughout."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import libvirt
+
+from virt.connection import Connection
+from virt.errors import Conflict
+from virt.translation import translate
+from virt.volume import Memory, VolumeSeen
+from virt.xml.read.pool import read_pool
+
+Seconds = float
+
+_SPARE: Seconds = 2.0  # of each look, for reading known volumes again
+_REFRESH_EVERY: Seconds = 240.0
+
+# Kinds whose contents are the host's own files, so that looking there again disturbs nobody: nothing is mounted or logged in to.
+_LOOKED_INTO = ("dir",)
+
+
+@dataclass(frozen=True, slots=True)
+class PoolSeen:
+    """A pool as its host shows it.
+
+    state     "running", "off", "building", "degraded", "inaccessible"
+    source    in one line, "" for a directory of the host's own
+    volumes   by name; None while the pool is off or could not be listed: what it holds is not known then
+    """
+
+    uuid: str
+    name: str
+    kind: str
+    state: str
+    autostart: bool
+    persistent: bool
+    capacity_bytes: int
+    allocation_bytes: int
+    available_bytes: int
+    path: str
+    source: str
+    xml: str
+    volumes: tuple[VolumeSeen, ...] | None
+
+    @property
+    def active(self) -> bool:
+        return self.state in ("running", "degraded")
+
+
+# ── seeing ──
+
+
+def list_all(connection: Connection) -> tuple[PoolSeen, ...]:
+    """Every pool with its volumes, by name: for the watcher, which looks again and again over one connection (virt.volume.Memory)."""
+    with translate():
+        try:
+            listed = connection.aside.listAllStoragePools(0)
+        except libvirt.libvirtError as exc:
+            if exc.get_error_code() == libvirt.VIR_ERR_NO_SUPPORT:
+                return ()
+            raise
+        memories = connection.volumes
+        uuids = {pool.UUIDString() for pool in listed}
+        for gone in memories.keys() - uuids:
+            del memories[gone]
+        spare = _SPARE / max(1, len(listed))
+        found = []
+        for pool in listed:
+            _refresh_now_and_then(connection, pool)
+            memory = memories.setdefault(pool.UUIDString(), Memory())
+            if seen := _unless_gone(lambda: _see(pool, memory, spare)):  # noqa: B023 - called at once
+                found.append(seen)
+        return tuple(sorted(found, key=lambda seen: seen.name))
+
+
+def read(connection: Connection, uuid: str) -> PoolSeen:
+    """One pool, without its volumes. Raises NotFound."""
+    with translate():
+        return _see(_pool(connection, uuid), None, 0)
+
+
+# ── doing ──
+
+
+def define(connection: Connection, xml: str) -> str:
+    """Store a new pool's definition; its uuid. Raises Conflict when the name is taken: libvirt would change that pool instead."""
+    with translate():
+        name = read_pool(xml).name
+        if any(pool.name() == name for pool in connection.raw.listAllStoragePools(0)):
+            raise Conflict(f"A pool {name} is on the host already.")
+        return connection.raw.storagePoolDefineXML(xml, _validate(connection)).UUIDString()
+
+
+def build(connection: Connection, uuid: str, *, overwrite: bool | None = None) -> None:
+    """Make what the pool stands on: a directory, a volume group, a file system. `overwrite`: format even what has data on it.
+
+    None: where nothing is formatted libvirt takes no such flag.
+    """
+    flags = {None: libvirt.VIR_STORAGE_POOL_BUILD_NEW, True: libvirt.VIR_STORAGE_POOL_BUILD_OVERWRITE, False: libvirt.VIR_STORAGE_POOL_BUILD_NO_OVERWRITE}
+    with translate():
+        _pool(connection, uuid).build(flags[overwrite])
+
+
+def start(connection: Connection, uuid: str) -> None:
+    with translate():
+        _pool(connection, uuid).create(0)
+
+
+def stop(connection: Connection, uuid: str) -> None:
+    """Unmount, log out …; the data stays."""
+    with translate():
+        _pool(connection, uuid).destroy()
+
+
+def set_autostart(connection: Connection, uuid: str, on: bool) -> None:
+    with translate():
+        _pool(connection, uuid).setAutostart(1 if on else 0)
+
+
+def refresh(connection: Connection, uuid: str) -> None:
+    """Have the host look again at what is there: files that came without libvirt, room that others took."""
+    with translate():
+        _pool(connection, uuid).refresh(0)
+
+
+def delete_contents(connection: Connection, uuid: str) -> None:
+    """Remove what `build` made; the pool must be off. A directory must be empty."""
+    with translate():
+        _pool(connection, uuid).delete(0)
+
+
+def undefine(connection: Connection, uuid: str) -> None:
+    """Forget the pool; its data stays where it is."""
+    with translate():
+        _pool(connection, uuid).undefine()
+
+
+def sources(connection: Connection, kind: str, source_xml: str = "") -> str:
+    """What the host finds for a pool of this kind: libvirt's <sources> document. Unsupported for kinds that can't be searched for."""
+    with translate():
+        return connection.raw.findStoragePoolSources(kind, source_xml or None, 0)
+
+
+# ── helpers ──
+
+
+def _pool(connection: Connection, uuid: str) -> libvirt.virStoragePool:
+    return connection.raw.storagePoolLookupByUUIDString(uuid)
+
+
+def _validate(connection: Connection) -> int:
+    """Have libvirt check the XML against its schema, where it knows how to (7.3)."""
+    return libvirt.VIR_STORAGE_POOL_DEFINE_VALIDATE if connection.raw.getLibVersion() >= 7_003_000 else 0
+
+
+def _refresh_now_and_then(connection: Connection, pool: libvirt.virStoragePool) -> None:
+    """libvirt knows a directory as of its last look there. It is looked into for it, which costs the host a read of each file's head.
+
+    Not so what is mounted or logged in to: a refresh that fails there would stop the pool.
+    """
+    uuid, now = pool.UUIDString(), time.monotonic()
+    last = connection.refreshed.get(uuid)
+    if last is not None and now - last < _REFRESH_EVERY:
+        return
+    connection.refreshed[uuid] = now
+    try:
+        if pool.info()[0] == libvirt.VIR_STORAGE_POOL_RUNNING and read_pool(pool.XMLDesc(0)).kind in _LOOKED_INTO:
+            pool.refresh(0)
+    except libvirt.libvirtError:
+        return  # something is being made in it, or it is gone
+
+
+def _see(pool: libvirt.virStoragePool, memory: Memory | None, spare: Seconds) -> PoolSeen:
+    number, capacity, allocation, available = pool.info()
+    xml = pool.XMLDesc(0)
+    definition = read_pool(xml)
+    state = _STATES.get(number, "off")
+    return PoolSeen(
+        uuid=pool.UUIDString(),
+        name=pool.name(),
+        kind=definition.kind,
+        state=state,
+        autostart=bool(pool.autostart()),
+        persistent=bool(pool.isPersistent()),
+        capacity_bytes=capacity,
+        allocation_bytes=allocation,
+        available_bytes=available,
+        path=definition.path,
+        source=definition.source,
+        xml=xml,
+        volumes=_volumes(pool, memory, spare) if memory is not None and state in ("running", "degraded") else None,
+    )
+
+
+def _volumes(pool: libvirt.virStoragePool, memory: Memory, spare: Seconds) -> tuple[VolumeSeen, ...] | None:
+    try:
+        return memory.look(pool, spare)
+    except libvirt.libvirtError as exc:
+        if exc.get_error_code() in (libvirt.VIR_ERR_OPERATION_INVALID, libvirt.VIR_ERR_INTERNAL_ERROR):
+            return None  # it was stopped meanwhile
+        raise
+
+
+def _unless_gone(look: Callable[[], PoolSeen]) -> PoolSeen | None:
+    try:
+        return look()
+    except libvirt.libvirtError as exc:
+        if exc.get_error_code() == libvirt.VIR_ERR_NO_STORAGE_POOL:
+            return None
+        raise
+
+
+_STATES = {
+    libvirt.VIR_STORAGE_POOL_INACTIVE: "off",
+    libvirt.VIR_STORAGE_POOL_BUILDING: "building",
+    libvirt.VIR_STORAGE_POOL_RUNNING: "running",
+    libvirt.VIR_STORAGE_POOL_DEGRADED: "degraded",
+    libvirt.VIR_STORAGE_POOL_INACCESSIBLE: "inaccessible",
+}
