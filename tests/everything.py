@@ -1,4 +1,4 @@
-"""``python -m tests.everything``: every test, in groups side by side. Most of them wait (for guests, daemons, browsers), so that a run in one line would be twice as long.
+"""``python -m tests.everything``: every test, in groups side by side. Most of them wait (for guests, daemons, browsers): in a row they take twice as long.
 
 Each group is a pytest of its own, with its own lab, stack and cache, and its output is shown whole when it has ended. What failed is tried once more
 when nothing runs beside it: the lab plays several machines on one. The last line sums all of them up.
