@@ -20,7 +20,6 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 AT_ONCE = 3
-NOTHING_RUN = 5  # pytest's exit status for that
 COUNTED = ("passed", "failed", "error", "errors", "skipped", "xfailed", "xpassed")
 
 
@@ -41,16 +40,25 @@ class Ended:
 
     @property
     def is_well(self) -> bool:
-        return self.status in (0, NOTHING_RUN)
+        return self.status == 0
 
     @property
     def counts(self) -> Counter[str]:
         """How many tests ended how, by pytest's own last line."""
-        last = self.output.rstrip().rpartition("\n")[2]
-        found = Counter({word: int(number) for number, word in re.findall(r"(\d+) (\w+)", last) if word in COUNTED})
+        found = Counter({word: int(number) for number, word in re.findall(r"(\d+) (\w+)", self._summary) if word in COUNTED})
         if not found and not self.is_well:
-            found["failed"] = 1  # it did not even come to its summary
+            found["failed"] = 1
         return found
+
+    @property
+    def broke_off(self) -> bool:
+        """It did not come to its summary: the process died, and nobody knows which tests were still to come."""
+        return not self._summary
+
+    @property
+    def _summary(self) -> str:
+        last = self.output.rstrip().rpartition("\n")[2]
+        return last if last.startswith("=") and re.search(r" in [\d.]+s", last) else ""
 
 
 def main(more: Sequence[str]) -> int:
@@ -58,7 +66,7 @@ def main(more: Sequence[str]) -> int:
     with tempfile.TemporaryDirectory(prefix="webvirt-pytest-") as caches, ThreadPoolExecutor(AT_ONCE) as pool:
         running = [pool.submit(_run, group, Path(caches), more) for group in groups()]
         first = [_show(done.result()) for done in as_completed(running)]
-        again = [_show(_run(ended.group, Path(caches), [*more, "--last-failed", "--last-failed-no-failures=none"])) for ended in first if not ended.is_well]
+        again = [_show(_run(ended.group, Path(caches), [*more, *_once_more(ended)])) for ended in first if not ended.is_well]
     passed = sum(ended.counts["passed"] for ended in (*first, *again))
     skipped = sum(ended.counts["skipped"] for ended in first)
     failed = sum(_failures(ended) for ended in again)
@@ -94,6 +102,11 @@ def _run(group: Group, caches: Path, more: Sequence[str]) -> Ended:
     command = [sys.executable, "-m", "pytest", "-o", f"cache_dir={caches / group.name}", *group.paths, *more]
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", cwd=HERE.parent, env=os.environ)
     return Ended(group, done.returncode, done.stdout, time.monotonic() - began)
+
+
+def _once_more(ended: Ended) -> list[str]:
+    """What failed; all of a group that broke off."""
+    return [] if ended.broke_off else ["--last-failed", "--last-failed-no-failures=none"]
 
 
 def _show(ended: Ended) -> Ended:
