@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -23,7 +23,7 @@ from machines.hardware.inventory import Live
 from machines.inventory import Change, Known
 from machines.models import MachineSample
 from virt import connection as virt_connection
-from virt import events, guest, machine
+from virt import guest, machine
 from virt.connection import Connection
 from virt.errors import GuestSilent, HostUnreachable, NotFound, VirtError, WrongState
 from virt.events import Event
@@ -31,13 +31,11 @@ from virt.guest import Address, Told
 from virt.machine import MachineSeen
 from virt.network import Lease
 from virt.uri import DEFAULT_PORTS
-from watcher import studies
 from watcher.backoff import Backoff
-from watcher.errands import Errands
 from watcher.guests import Guests, Questions
+from watcher.life import KEEPALIVE, OPEN_DEADLINE, Life
 from watcher.link import Link
 from watcher.mailbox import Mailbox
-from watcher.rounds import Rounds
 from watcher.sampler import Minute, Sampler
 from watcher.studies import Study, stirred_by
 from watcher.target import Target
@@ -47,16 +45,6 @@ logger = logging.getLogger(__name__)
 
 Seconds = float
 
-_OPEN_DEADLINE: Seconds = 5.0
-_KEEPALIVE = (2, 2)  # a frozen daemon is noticed after 6 s
-_PERIODS = {
-    "sample": 5.0,
-    # What libvirt sends no event for: autostart, the end of a migration. Five calls a host.
-    "glance": 20.0,
-    "stores": 60.0,
-    # Everything read again, in case an event was lost.
-    "repair": 300.0,
-}
 # After a migration libvirt removes the machine from its first host without an event.
 _LOOK_AGAIN_AFTER_MIGRATION: tuple[Seconds, ...] = (2.0, 10.0)
 _LOOK_AGAIN_AFTER_FAILURE: Seconds = 5.0
@@ -143,11 +131,11 @@ class Follower:
     def _live(self) -> Seconds:
         """One connection's life; returns the pause before the next."""
         try:
-            link = Link(virt_connection.open(self.target.endpoint, self.target.credentials, deadline=_OPEN_DEADLINE, keepalive=_KEEPALIVE))
+            link = Link(virt_connection.open(self.target.endpoint, self.target.credentials, deadline=OPEN_DEADLINE, keepalive=KEEPALIVE))
         except VirtError as exc:
             return self._give_up(exc)
         try:
-            with _Life(link, self._helpers, self.target) as life:
+            with Life(link, self._helpers, self.target) as life:
                 self._follow(life)
         except VirtError as exc:
             return self._give_up(exc)
@@ -167,7 +155,7 @@ class Follower:
         logger.info("host=%s %s: %s %s(next attempt in %.1f s)", self.target.name, standing.state, exc, f"[{exc.detail}] " if exc.detail else "", pause)
         return pause
 
-    def _follow(self, life: _Life) -> None:
+    def _follow(self, life: Life) -> None:
         """1. events were subscribed first; 2. everything; 3. what changes, until the link breaks or we are to stop."""
         began = time.monotonic()
         self._mailbox, self._guests = life.mailbox, Guests()
@@ -183,7 +171,7 @@ class Follower:
         while not self._stopping.is_set():
             self._step(life)
 
-    def _step(self, life: _Life) -> None:
+    def _step(self, life: Life) -> None:
         next_at = min(life.rounds.next_at(), self._guests.next_at())
         batch = life.mailbox.take(max(0.0, next_at - time.monotonic()))
         if self._stopping.is_set():
@@ -199,7 +187,7 @@ class Follower:
         self._plan_studies(life, batch.stirred, batch.wishes)
         self._go_rounds(life)
 
-    def _go_rounds(self, life: _Life) -> None:
+    def _go_rounds(self, life: Life) -> None:
         now = time.monotonic()
         for name in life.rounds.due(now):
             if name == "sample":
@@ -256,7 +244,7 @@ class Follower:
         self._roster.ids.update(rows.ids)
         self._roster.spoilt = False
 
-    def _look(self, life: _Life, uuid: str, hints: Sequence[Event]) -> None:
+    def _look(self, life: Life, uuid: str, hints: Sequence[Event]) -> None:
         """An event is a hint: read the machine as it is now."""
         try:
             seen = machine.read(life.connection, uuid)
@@ -276,14 +264,14 @@ class Follower:
             self._submit([inventory.vanished(uuid, known, hints, at)])
         self._look_again_after(life, uuid, hints)
 
-    def _look_again_after(self, life: _Life, uuid: str, hints: Sequence[Event]) -> None:
+    def _look_again_after(self, life: Life, uuid: str, hints: Sequence[Event]) -> None:
         if any(hint.event == "started" for hint in hints):
             self._guests.started(uuid, time.monotonic())
         if any(hint.event == "stopped" and hint.detail == "migrated" for hint in hints):
             for after in _LOOK_AGAIN_AFTER_MIGRATION:
                 life.mailbox.look(uuid, after=after)
 
-    def _glance(self, life: _Life) -> None:
+    def _glance(self, life: Life) -> None:
         """Notice what came without an event, and have it looked at."""
         glances = machine.glance(life.connection)
         self._sighted()
@@ -360,7 +348,7 @@ class Follower:
 
     # ── studies: read by helpers, kept by the writer ──
 
-    def _plan_studies(self, life: _Life, stirred: set[str], wishes: set[str]) -> None:
+    def _plan_studies(self, life: Life, stirred: set[str], wishes: set[str]) -> None:
         now = time.monotonic()
         if not stirred.isdisjoint(("pool", "network")):
             life.rounds.soon("stores", now)
@@ -370,11 +358,12 @@ class Follower:
         for name in (stirred_by(stirred) | wishes) & life.studies.keys():
             life.rounds.within(name, _STUDY_AFTER, now)
 
-    def _read_study(self, life: _Life, study: Study, connection: Connection) -> None:
-        seen = study.read(connection)
+    def _read_study(self, life: Life, study: Study, connection: Connection) -> None:
+        with life.reading(connection) as reader:
+            seen = study.read(reader)
         self._mailbox.tell(partial(self._studied, life, study, seen))
 
-    def _studied(self, life: _Life, study: Study, seen: Any) -> None:
+    def _studied(self, life: Life, study: Study, seen: Any) -> None:
         if study.name not in life.studied or life.studied[study.name] != seen:
             life.studied[study.name] = seen
             self._writer.do(self.target.pk, partial(study.store, self.target.pk, seen))
@@ -411,34 +400,13 @@ class Follower:
         self._writer.do(self.target.pk, partial(_write_minute, self.target.pk, minute, datetime.now(UTC)))
 
 
-class _Life:
-    """What belongs to one connection. Inside, everything that happens on the host lands in `mailbox`."""
-
-    def __init__(self, link: Link, helpers: Executor, target: Target) -> None:
-        self.connection = link.connection
-        self.mailbox = Mailbox()
-        self.errands = Errands(link, helpers, target.name)
-        self.questions = Questions()
-        self.studies = {study.name: study for study in studies.STUDIES}
-        self.studied: dict[str, Any] = {}  # as last handed to the writer
-        self.rounds = Rounds({**_PERIODS, **{study.name: study.period for study in studies.STUDIES}}, target.pk, time.monotonic())
-        self._close: Callable[[], None] = lambda: None
-
-    def __enter__(self) -> _Life:
-        self._close = events.subscribe(self.connection, self.mailbox.put).close
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self._close()
-
-
 def _offered_key(target: Target) -> str:
     """The key that the host shows instead of the pinned one, for a person to compare; "" when it does not say."""
     from virt import probe  # its SSH library takes 20 MB: not for a fleet without an alarm
 
     endpoint = target.endpoint
     try:
-        return probe.fetch_host_key(endpoint.host, endpoint.port or DEFAULT_PORTS["ssh"], deadline=_OPEN_DEADLINE).line
+        return probe.fetch_host_key(endpoint.host, endpoint.port or DEFAULT_PORTS["ssh"], deadline=OPEN_DEADLINE).line
     except VirtError as exc:
         logger.info("host=%s its new key could not be read: %s", target.name, exc)
         return ""

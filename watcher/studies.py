@@ -40,12 +40,12 @@ class Study:
 
 
 STUDIES: tuple[Study, ...] = (
-    # A new QEMU or firmware shows by the next look; the first one on a fresh libvirtd takes a minute.
-    Study("capabilities", 600.0, capabilities.offers, devices.store_offers),
     # A new file in a directory, a disk that grows, a pool that fills: libvirt sends no event for them.
     Study("pool", 60.0, storage.read, storage.store, frozenset({"pool"})),
     # No event tells of them.
     Study(snapshots.NAME, snapshots.PERIOD_SECONDS, snapshots.read, snapshots.store),
+    # A new QEMU or firmware shows by the next look; the first one on a fresh libvirtd takes a minute: the last in line.
+    Study("capabilities", 600.0, capabilities.offers, devices.store_offers),
 )
 
 

@@ -10,7 +10,7 @@ import { morph, parse } from "./morph.js";
 import { WvLive } from "./wv-live.js";
 
 class WvDevice extends WvLive {
-  #asking = null; #late = false; #following = null;
+  #asking = null; #late = false; #following = null; #again = 0;
 
   connectedCallback() {
     super.connectedCallback();
@@ -23,6 +23,8 @@ class WvDevice extends WvLive {
     for (const kind of ["change", "wv:sent", "wv:refreshed"]) this.removeEventListener(kind, this.#heard);
     this.#asking?.abort();
     this.#following?.();
+    this.#following = null;
+    clearTimeout(this.#again);
   }
 
   get form() { return this.querySelector("form[data-result]"); }
@@ -62,8 +64,11 @@ class WvDevice extends WvLive {
 
   async #look(job) {
     const response = await fetch(this.dataset.outcome.replace(/0\/$/, `${job}/`), { credentials: "same-origin" }).catch(() => null);
-    if (!response?.ok || ["queued", "running"].includes(response.headers.get("WV-State")) || !this.#following) return;
-    if (response.headers.get("WV-Behind")) { setTimeout(() => this.#look(job), 400); return; }
+    if (!this.#following) return;
+    clearTimeout(this.#again);
+    // It may have ended between our question and the moment from which we hear of it: so we ask again, now and then.
+    if (!response?.ok || ["queued", "running"].includes(response.headers.get("WV-State"))) { this.#again = setTimeout(() => this.#look(job), 2000); return; }
+    if (response.headers.get("WV-Behind")) { this.#again = setTimeout(() => this.#look(job), 400); return; }
     this.#following();
     this.#following = null;
     this.form.removeAttribute("aria-busy");
