@@ -6,8 +6,10 @@ when nothing runs beside it: the lab plays several machines on one. The last lin
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -20,6 +22,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 AT_ONCE = 3
+LONGEST = 600  # seconds for a group: one that hangs is ended, with what its threads were at, and is run once more
 COUNTED = ("passed", "failed", "error", "errors", "skipped", "xfailed", "xpassed")
 
 
@@ -100,8 +103,25 @@ def _size(folder: Path) -> int:
 def _run(group: Group, caches: Path, more: Sequence[str]) -> Ended:
     began = time.monotonic()
     command = [sys.executable, "-m", "pytest", "-o", f"cache_dir={caches / group.name}", *group.paths, *more]
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", cwd=HERE.parent, env=os.environ)
-    return Ended(group, done.returncode, done.stdout, time.monotonic() - began)
+    with tempfile.TemporaryFile() as output:  # a pipe would stay open as long as anything that the tests started
+        process = subprocess.Popen(command, stdout=output, stderr=output, cwd=HERE.parent, env=os.environ, start_new_session=True)
+        try:
+            process.wait(LONGEST)
+        except subprocess.TimeoutExpired:
+            _end(process)
+        output.seek(0)
+        text = output.read().decode(errors="replace")
+    return Ended(group, process.returncode, text, time.monotonic() - began)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """It hangs, perhaps in C where no timeout of a test reaches it. pytest answers SIGABRT with the stacks of all threads."""
+    process.send_signal(signal.SIGABRT)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(10)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
 
 
 def _once_more(ended: Ended) -> list[str]:
