@@ -156,7 +156,7 @@ def _same_cpu(guest: Guest, source: Place, target: Place) -> Iterator[Finding]:
         yield _fine(f"Both hosts have a CPU of the kind {source.cpu}")
     else:
         yield _blocks(
-            f"{target.name} has another CPU: {target.cpu} instead of {source.cpu}", "The machine sees the CPU of its host as it is, and would meet another one.",
+            f"{target.name} has another CPU: {target.cpu} instead of {source.cpu}", "The machine sees the CPU of its host as it is and would meet another.",
             "Choose a named CPU model that both hosts have, then restart it; or shut it down and move it then.", "options",
         )  # fmt: skip
 
