@@ -28,6 +28,7 @@ class Kind:
         title, words, fix and detail.
     again: asks for the same once more on behalf of a person, with the checks of the first time; raises jobs.submit.Refused,
         Http404 or PermissionDenied. None: it is not offered.
+    stops: what cancelling one that runs means, for the question before it; "" for the usual words.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Kind:
     stirs: tuple[str, ...] = ()
     steps: Callable[[int], list[Any]] | None = None
     again: Callable[[User, Job], Job] | None = None
+    stops: Any = ""
 
     @property
     def queue(self) -> str:

@@ -139,6 +139,8 @@ class Shown:
         job = self.job
         if job.state == State.QUEUED:
             return _("It has not begun. Nothing has been done.")
+        if told := kinds.known(job.kind).stops:
+            return str(told)
         if kinds.known(job.kind).cancellable:
             return _("It is stopped on the host.")
         if job.wait_until or job.attempts > 1:

@@ -47,6 +47,7 @@ INSTALLED_APPS = [
     "machines.creation",
     "machines.snapshots",
     "machines.migration",
+    "machines.moves",
     "consoles",
     "watcher",
 ]

@@ -21,6 +21,7 @@ urlpatterns = [
     path("machines/", include("machines.hardware.urls")),
     path("storage/", include("hosts.storage.urls")),
     path("machines/", include("machines.snapshots.urls")),
+    path("", include("machines.moves.urls")),
     path("", include("webvirt.pages")),
 ]
 

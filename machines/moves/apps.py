@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
+
+if TYPE_CHECKING:
+    from hosts.models import Host
+
+
+class MovesConfig(AppConfig):
+    name = "machines.moves"
+    label = "moves"
+
+    def ready(self) -> None:
+        from accounts.roles import Role
+        from hosts import tabs
+        from jobs import kinds, subjects
+        from live.tabs import Deed, Tab
+
+        subjects.register("moves", subjects.Look("moves:round", "arrows-right-left"))
+        tabs.PARTS.add(
+            Tab("maintenance", _("Maintenance"), "moves:maintenance", 70, Role.VIEWER, warns=_is_on),
+            Deed("maintenance", _("Maintenance"), "tool", "moves:maintenance", 70, Role.MANAGER, why_not=_why_not, dialog=False),
+        )
+        kinds.declare(
+            kinds.Kind("machines.moves.drain", "Maintenance", "tool", cancellable=True, stops=_STOPS),
+            kinds.Kind("machines.moves.bring_back", "End of maintenance", "arrow-back-up", cancellable=True, stops=_STOPS),
+            kinds.Kind("machines.moves.move", "Move", "arrows-right-left", cancellable=True, stops=_STOPS),
+        )
+
+
+_STOPS: Any = _("Moves that have not begun are taken out of the queue, and those that run are stopped: these machines stay where they are.")
+
+
+def _is_on(host: Host) -> bool:
+    return host.in_maintenance
+
+
+def _why_not(host: Host) -> str:
+    return "" if host.enabled else str(_("It is disabled."))
