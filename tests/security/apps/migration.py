@@ -5,6 +5,8 @@ from __future__ import annotations
 from accounts.roles import Role
 from tests.security.rows import Row, does
 
+PAGES: dict[str, Row] = {}
+
 CALLS: dict[str, Row] = {
     "POST /machines/{machine_id}/move": does(Role.MANAGER, "machine", {"target": 999_999}, changes=False),
 }
