@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.core.exceptions import PermissionDenied
 from django.db.models import Q, QuerySet
 from django.http import Http404
 
@@ -18,6 +19,14 @@ def get(user: User, pk: int) -> Round:
     found = Round.objects.select_related("host", "job").filter(pk=pk).first()
     if found is None or not sees(user, found):
         raise Http404
+    return found
+
+
+def get_managed(user: User, pk: int) -> Round:
+    """The same for who may stop it; PermissionDenied for who only sees it."""
+    found = get(user, pk)
+    if not manages(user, found):
+        raise PermissionDenied("This needs the role manager on all of it.")
     return found
 
 

@@ -18,15 +18,16 @@ from jobs.models import Job
 from jobs.models import State as JobState
 from jobs.submit import Refused
 from live import facts
+from machines.migration.checks.facts import Reach as FoundReach
 from machines.migration.checks.gather import Ground
 from machines.models import Machine
 from machines.moves import access, planning
-from machines.moves.models import OPEN, Kind, Part, Round, State
+from machines.moves.models import OPEN, Kind, Part, Reach, Round, State
 from machines.moves.planning import Deed, Plan, Wish
 from machines.moves.running import START
 
 MOST_AT_ONCE = 1_000
-DRAIN, BRING_BACK, MOVE = "machines.moves.drain", "machines.moves.bring_back", "machines.moves.move"
+DRAIN, BRING_BACK, MOVE, TRY = (f"machines.moves.{verb}" for verb in ("drain", "bring_back", "move", "try_reach"))
 
 
 @dataclass(frozen=True)
@@ -51,10 +52,25 @@ class Homecoming:
 def plan_for(user: User, machines: Sequence[Machine], wishes: Mapping[int, Wish] | None = None, *, besides: Iterable[int] = ()) -> Plan:
     """What goes where among the hosts that the person may use, `besides` those. Judged anew each time: the fleet goes on living."""
     targets = [host for host in access.targets(user) if host.pk not in set(besides)]
-    known = {host.pk: host for host in [*targets, *Host.objects.filter(pk__in={machine.host_id for machine in machines})]}
-    ground = Ground(known.values(), machines)
+    ground = ground_of(machines, targets)
     places = [ground.places[host.pk] for host in targets if not host.in_maintenance]
     return planning.plan(ground.guests.values(), places, lambda guest, place: ground.case(guest, place.id, target=place), wishes)
+
+
+def ground_of(machines: Sequence[Machine], targets: Iterable[Host]) -> Ground:
+    """All that rows tell of these machines, of the hosts they are on, and of those they may go to."""
+    hosts = {host.pk: host for host in Host.objects.filter(pk__in={machine.host_id for machine in machines})}
+    hosts |= {host.pk: host for host in targets}
+    tried = Reach.objects.filter(source__in={machine.host_id for machine in machines}, target__in=hosts)
+    reached = {(row.source_id, row.target_id): FoundReach(row.works, row.words, row.tried_at) for row in tried}
+    return Ground(hosts.values(), machines, reached)
+
+
+def try_reach(user: User, source: Host, targets: Sequence[Host]) -> Job:
+    """Needs the role manager on all of them."""
+    if not source.is_online:
+        raise Refused(f"{source.name} does not answer.")
+    return jobs.submit(TRY, source.subject, asked_by=user, params={"targets": [host.pk for host in targets]})
 
 
 def plan_of_maintenance(user: User, host: Host, wishes: Mapping[int, Wish] | None = None) -> Plan:
@@ -90,8 +106,7 @@ def _plan_home(host: Host, machines: Sequence[Machine], wishes: Mapping[int, Wis
     """As if its maintenance were over."""
     here = Host.objects.get(pk=host.pk)
     here.maintenance_since = None
-    others = Host.objects.filter(pk__in={machine.host_id for machine in machines}).exclude(pk=host.pk)
-    ground = Ground([here, *others], machines)
+    ground = ground_of(machines, [here])
     return planning.plan(ground.guests.values(), [ground.places[here.pk]], lambda guest, place: ground.case(guest, place.id, target=place), wishes)
 
 

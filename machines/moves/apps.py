@@ -18,7 +18,13 @@ class MovesConfig(AppConfig):
         from hosts import tabs
         from jobs import kinds, subjects
         from live.tabs import Deed, Tab
+        from machines import tabs as machine_tabs
+        from machines.migration.actions import refusal
 
+        machine_tabs.PARTS.add(
+            Tab("move", _("Migrate"), "moves:one", 60, Role.MANAGER),
+            Deed("move", _("Migrate"), "arrows-right-left", "moves:one", 30, Role.MANAGER, why_not=refusal, dialog=False),
+        )
         subjects.register("moves", subjects.Look("moves:round", "arrows-right-left"))
         tabs.PARTS.add(
             Tab("maintenance", _("Maintenance"), "moves:maintenance", 70, Role.VIEWER, warns=_is_on),
@@ -27,6 +33,7 @@ class MovesConfig(AppConfig):
         kinds.declare(
             kinds.Kind("machines.moves.drain", "Maintenance", "tool", cancellable=True, stops=_STOPS),
             kinds.Kind("machines.moves.bring_back", "End of maintenance", "arrow-back-up", cancellable=True, stops=_STOPS),
+            kinds.Kind("machines.moves.try_reach", "Try the way to other hosts", "plug-connected", changing=False),
             kinds.Kind("machines.moves.move", "Move", "arrows-right-left", cancellable=True, stops=_STOPS),
         )
 

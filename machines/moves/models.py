@@ -15,6 +15,22 @@ from jobs.submit import Subject
 from machines.models import Machine
 
 
+class Reach(models.Model):
+    """What came of the last try whether one host's libvirt reaches another's. Written by the job that tried."""
+
+    source = models.ForeignKey(Host, on_delete=models.CASCADE, related_name="reaches")
+    target = models.ForeignKey(Host, on_delete=models.CASCADE, related_name="reached_from")
+    works = models.BooleanField()
+    words = models.TextField(blank=True)  # why not, for people
+    tried_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["source", "target"], name="one_reach_a_pair")]
+
+    def __str__(self) -> str:
+        return f"{self.source_id} → {self.target_id}"
+
+
 class Kind(models.TextChoices):
     MAINTENANCE = "maintenance", "Maintenance"  # all of a host, away from it
     BACK = "back", "Back from maintenance"

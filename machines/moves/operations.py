@@ -1,11 +1,11 @@
-"""What a worker does for rounds of moves. All three are the same: the plan stands in rows (running.py)."""
+"""What a worker does for moves of many machines. The three rounds are the same: the plan stands in rows (running.py)."""
 
 from __future__ import annotations
 
 from jobs import family
-from jobs.registry import Result, operation
+from jobs.registry import Fate, Result, operation
 from jobs.work import Work
-from machines.moves import running
+from machines.moves import reaching, running
 
 
 @operation(settle=family.settled)
@@ -24,3 +24,9 @@ def bring_back(work: Work) -> Result:
 def move(work: Work) -> Result:
     """A selection of machines."""
     return running.run(work)
+
+
+@operation(settle=lambda work: Fate.NOT_DONE)
+def try_reach(work: Work) -> Result:
+    """Whether a host reaches others."""
+    return reaching.run(work)

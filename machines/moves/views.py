@@ -16,14 +16,17 @@ from hosts.overview import Overview
 from jobs.submit import Refused
 from live import answers
 from machines import access as machine_access
+from machines.migration import actions as migration
 from machines.models import Machine
 from machines.moves import access, actions
 from machines.moves.forms import PlanForm, SelectionForm
 from machines.moves.models import Kind, Round
+from machines.moves.page import MovePage
 from machines.moves.shown import ShownPlan, ShownRound
 from machines.views.asking import first_error, user_of
+from machines.views.one import context_of
 
-_DOES = "go"  # the button; anything else only looks at the plan again
+_DOES, _TRIES = "go", "try"  # the buttons; anything else only looks at the plan again
 _BEFORE = {"host-head": "hosts/_head.html", "plan": "moves/_plan.html", "maintenance": "moves/_maintenance.html"}
 _MOST_LINES = 500
 
@@ -64,6 +67,30 @@ def end(request: HttpRequest, pk: int) -> HttpResponse:
     except Refused as exc:
         return answers.refused(request, str(exc), page)
     return answers.done(request, page, words=_("The maintenance of %(name)s is over.") % {"name": host.name}, job_id=job.pk if job else None)
+
+
+@require_http_methods(["GET", "POST"])
+def one(request: HttpRequest, pk: int) -> HttpResponse:
+    """One machine. POST: look at other choices, with `do=try` try the way there, with `do=go` move it if nothing is against it."""
+    user = user_of(request)
+    machine = machine_access.get(user, pk, Role.MANAGER)
+    page = MovePage(machine, user, request.GET if request.method == "GET" else request.POST)
+    does = request.POST.get("do", "")
+    try:
+        if does == _DOES and page.can_go and page.chosen:
+            job = migration.move(user, machine, migration.target_of(user, page.chosen.place.id), page.options)
+            words = _("%(name)s is on its way to %(host)s.") % {"name": machine.name, "host": page.chosen.place.name}
+            return answers.done(request, job.get_absolute_url(), words=words, job_id=job.pk, go=True)
+        if does == _TRIES and page.chosen:
+            actions.try_reach(user, machine.host, [migration.target_of(user, page.chosen.place.id)])
+    except Refused as exc:
+        return answers.refused(request, str(exc), page.address)
+    if does == _DOES and answers.is_async(request):
+        words = page.refusal or (page.blockers[0].title if page.blockers else "") or first_error(page.form)
+        return answers.refused(request, words, page.address, status=422)
+    context = context_of(request, machine, "move") | {"page": page, "form": page.form}
+    pieces = {"machine-head": "machines/_head.html", "move": "moves/_one.html", "move-checks": "moves/_checks.html"}
+    return answers.page(request, "moves/one.html", context, pieces, status=422 if does == _DOES else 200)
 
 
 @require_http_methods(["GET", "POST"])
@@ -109,10 +136,8 @@ def one_round(request: HttpRequest, pk: int) -> HttpResponse:
 def stop(request: HttpRequest, pk: int) -> HttpResponse:
     """No more are begun; what runs goes on to its end."""
     user = user_of(request)
-    found = access.get(user, pk)
+    found = access.get_managed(user, pk)
     page = reverse("moves:maintenance", args=[found.host_id]) if found.kind == Kind.MAINTENANCE else found.get_absolute_url()
-    if not access.manages(user, found):
-        return answers.refused(request, _("This needs the role manager on all of it."), page, status=403)
     try:
         actions.stop(user, found)
     except Refused as exc:

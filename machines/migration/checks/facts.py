@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -176,7 +177,7 @@ class Reach:
 
     works: bool | None = None
     words: str = ""
-    ago: str = ""
+    at: dt.datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from hosts.models import Host
 from hosts.storage.models import Pool, Volume
 from jobs.models import ACTIVE, Job
 from machines.hardware.models import LiveDefinition
+from machines.migration import ways
 from machines.migration.checks.facts import Case, Drive, Guest, Link, Place, Reach, Shelf, Store, Way
 from machines.models import ACTIVE_STATES, Definition, Machine
 from machines.snapshots.models import Snapshot
@@ -41,6 +42,8 @@ class Ground:
         target = target or self.places[target_id]
         stores = {drive.target: self._store(guest, drive, target) for drive in guest.drives}
         reach = self.reached.get((guest.host_id, target_id), Reach())
+        if reach.works is not False and target_id not in self._callable:
+            reach = Reach(False, f"Nobody knows how other hosts reach {target.name}. Set its migration address.")
         return Case(guest, self.places[guest.host_id], target, usual_way(guest, target, stores) if way is None else way, reach, stores)
 
     @cached_property
@@ -50,6 +53,11 @@ class Ground:
     @cached_property
     def places(self) -> dict[int, Place]:
         return {pk: self._place(host) for pk, host in self.hosts.items()}
+
+    @cached_property
+    def _callable(self) -> set[int]:
+        """Hosts of which is known by which address other hosts call them."""
+        return {pk for pk, host in self.hosts.items() if ways.libvirt_uri(host)}
 
     # ── machines ──
 

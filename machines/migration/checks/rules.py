@@ -50,13 +50,14 @@ def _hosts(case: Case) -> Iterator[Finding]:
 
 def _reach(case: Case) -> Iterator[Finding]:
     source, target, reach = case.source.name, case.target.name, case.reach
+    tried = f"Tried {reach.at:%Y-%m-%d %H:%M} UTC." if reach.at else ""
     if reach.works:
-        yield _fine(f"{source} reaches {target}", f"Tried {reach.ago}." if reach.ago else "")
+        yield _fine(f"{source} reaches {target}", tried)
     elif reach.works is None:
         yield _warns(f"Whether {source} reaches {target} was not tried yet", "The two libvirts talk to each other directly.", "Try it now.", "reach")
     else:
-        words = f"{reach.words} Tried {reach.ago}." if reach.ago else reach.words
-        yield _blocks(f"{source} does not reach {target}", words, f"Let {source} sign in to the libvirt of {target}, then try again.", "reach")
+        fix = f"Let {source} sign in to the libvirt of {target}, then try again."
+        yield _blocks(f"{source} does not reach {target}", f"{reach.words} {tried}".strip(), fix, "reach")
 
 
 def _versions(case: Case) -> Iterator[Finding]:

@@ -83,7 +83,7 @@ def test_a_host_is_emptied_and_gets_its_machines_back(hosts: list[Host], ann: Us
 
 def test_what_stays_is_shut_down_and_started_again(hosts: list[Host], ann: User, finish: Callable[..., None]) -> None:
     held = a_machine(hosts[0], "held", devices=PCI)
-    job, found = begin(ann, hosts[0], {held.pk: Wish(stuck=Deed.SHUT_DOWN)})
+    job, _ = begin(ann, hosts[0], {held.pk: Wish(stuck=Deed.SHUT_DOWN)})
     look(job)
     assert [each.kind for each in children(job)] == ["machines.shutdown"]
     finish(children(job)[0])

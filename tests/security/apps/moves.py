@@ -7,7 +7,7 @@ from typing import Any
 from accounts.roles import Role
 from jobs.models import Job
 from machines.moves.models import Part, Round
-from tests.security.rows import SIGNED_IN, Kind, does, reads
+from tests.security.rows import SIGNED_IN, Kind, Row, does, reads
 from tests.security.world import Thing
 
 
@@ -25,13 +25,21 @@ def _round(thing: Thing) -> dict[str, Any]:
 
 KINDS = {"round": Kind("machine", _round)}
 
+_BOTH = {"stuck": "leave", "off": "leave", "do": "go"}
+
 PAGES = {
-    "moves:maintenance": does(Role.MANAGER, "host", {"stuck": "leave", "off": "leave", "do": "go"}),
+    "moves:one": does(Role.MANAGER, "machine", {"form": "1", "to": "999999", "do": "go"}, asks=True, changes=False),  # its host has nowhere to send it
+    "moves:maintenance": does(Role.MANAGER, "host", _BOTH),
     "moves:end": does(Role.MANAGER, "host", {"back": "0"}, asks=True, changes=False),  # it is in none
     "moves:selection": does(
-        SIGNED_IN, body=lambda world: {"ids": [world.near.machine.pk, world.far.machine.pk], "stuck": "leave", "off": "leave", "do": "go"}, asks=True, changes=False
+        SIGNED_IN,
+        body=lambda world: {"ids": [world.near.machine.pk, world.far.machine.pk], "stuck": "leave", "off": "leave", "do": "go"},
+        asks=True,
+        changes=False,
     ),
     "moves:round": reads(Role.VIEWER, "round"),
     "moves:stop": does(Role.MANAGER, "round"),
 }
 PAGES["moves:maintenance"].needs["GET"] = Role.VIEWER
+
+CALLS: dict[str, Row] = {}
