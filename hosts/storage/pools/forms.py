@@ -22,8 +22,8 @@ from virt.xml.pools import PoolKind
 _LONGEST, LONGEST_XML = 4_000, 100_000
 _BUILDS = {
     "": gettext_lazy("Use what is there"),
-    "new": gettext_lazy("Make it; refused where data is found"),
-    "overwrite": gettext_lazy("Make it over what is there: all of that is lost"),
+    "new": gettext_lazy("Make %(what)s; refused where data is found"),
+    "overwrite": gettext_lazy("Make %(what)s over what is there: all of that is lost"),
 }
 
 
@@ -106,7 +106,7 @@ class NewPoolForm(forms.Form):
         return {each.name: _text(self.cleaned_data.get(each.name, "")) for each in self.kind.fields if each.type != "secret"}
 
     def _ask_about_building(self) -> None:
-        choices = [(value, _BUILDS[value]) for value in actions.builds(self.kind)]
+        choices = [(value, _BUILDS[value] % {"what": _(self.kind.makes)}) for value in actions.builds(self.kind)]
         self.fields["build"] = forms.ChoiceField(label=_("What it stands on"), choices=choices, required=False, widget=forms.RadioSelect)
         self.fields["typed"] = forms.CharField(
             label=_("To overwrite it, type the device"), max_length=300, required=False, widget=forms.TextInput({"autocomplete": "off", "spellcheck": "false"})

@@ -74,7 +74,7 @@ def _build_new(work: Work, connection: Connection, kind: PoolKind, uuid: str) ->
         work.phase("Making the directory where it is missing")
         virt_pool.build(connection, uuid)
     elif wanted:
-        work.phase(kind.build_words.removesuffix("."))
+        work.phase(f"Making {kind.makes}")
         virt_pool.build(connection, uuid, overwrite=wanted == "overwrite" if kind.overwrites else None)
 
 
@@ -101,7 +101,7 @@ def _unknowable(work: Work) -> Fate:
 def build(work: Work) -> Result:
     connection, pool = reach_pool(work)
     kind = pool_kind(pool.kind)
-    work.phase(kind.build_words.removesuffix("."))
+    work.phase(f"Making {kind.makes}")
     overwrite = bool(work.params["overwrite"]) if kind.overwrites else None
     virt_pool.build(connection, pool.uuid, overwrite=overwrite)
     return None

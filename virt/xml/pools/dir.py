@@ -7,11 +7,11 @@ from virt.xml.pools.kind import PoolKind, path_field
 KIND = PoolKind(
     name="dir",
     title="Directory",
-    text="On a disk of the host",
+    text="On the host's disk",
     icon="folder",
     fields=(path_field("Made where it is missing. One of its own, such as /srv/pool: every file in it becomes a volume.", required=True, title="Directory"),),
     build="folder",
-    build_words="The directory is made.",
+    makes="the directory",
     delete="The directory itself, which must be empty",
     empty_first=True,
     formats=("qcow2", "raw"),

@@ -8,7 +8,7 @@ from virt.xml.pools.kind import PoolKind, device_field
 KIND = PoolKind(
     name="disk",
     title="Disk",
-    text="Partitions as volumes",
+    text="Its partitions",
     icon="device-sd-card",
     fields=(
         device_field("Disk"),
@@ -25,7 +25,7 @@ KIND = PoolKind(
     ),
     target="/dev",
     build="format",
-    build_words="A new partition table is written to the disk.",
+    makes="a new partition table on the disk",
     overwrites=True,
     delete="The disk's partition table, and with it every partition",
     destroys=True,

@@ -11,7 +11,7 @@ _FORMATS = ("ext4", "xfs", "ext3", "ext2", "vfat", "ntfs", "iso9660", "udf", "gf
 KIND = PoolKind(
     name="fs",
     title="File system",
-    text="On a device, mounted",
+    text="On a device",
     icon="device-floppy",
     fields=(
         device_field(),
@@ -28,7 +28,7 @@ KIND = PoolKind(
         path_field("Empty: /var/lib/libvirt/pools/ and the pool's name."),
     ),
     build="format",
-    build_words="A new file system is made on the device.",
+    makes="a new file system on the device",
     overwrites=True,
     delete="The mount point, an empty directory; what is on the device stays",
     formats=("qcow2", "raw"),

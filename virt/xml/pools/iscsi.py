@@ -9,7 +9,7 @@ from virt.xml.pools.slots import Hosts
 KIND = PoolKind(
     name="iscsi",
     title="iSCSI",
-    text="Units of a target",
+    text="A target's units",
     icon="server",
     fields=(
         Field("host", "Portal", Hosts(), required=True, check=host_problem, hint="Name or address, with “:port” where it is not 3260."),

@@ -45,7 +45,7 @@ class PoolKind:
     """A kind of pool that can be made here.
 
     fields      what is asked for besides its name; "user" and "password" belong to `login`
-    build       what building makes; build_words: the same for a person, with what is lost
+    build       what building does; makes: what it makes, for a person: "a new file system on the device"
     overwrites  whether libvirt tells an empty device from one in use, so that it can be told to overwrite
     delete      what libvirt removes with the pool's own data, in words; "" where it can't. destroys: whether volumes go with it
     empty_first whether that must hold no volume any more
@@ -63,7 +63,7 @@ class PoolKind:
     icon: str
     fields: tuple[Field, ...]
     build: Build = ""
-    build_words: str = ""
+    makes: str = ""
     overwrites: bool = False
     delete: str = ""
     destroys: bool = False

@@ -24,7 +24,7 @@ KIND = PoolKind(
     ),
     target="/dev/{source}",
     build="format",
-    build_words="The devices become a new volume group.",
+    makes="a new volume group of the devices",
     overwrites=True,
     delete="The volume group with every volume in it",
     destroys=True,

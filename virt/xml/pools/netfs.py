@@ -53,7 +53,7 @@ KIND = PoolKind(
         path_field("Empty: /var/lib/libvirt/pools/ and the pool's name."),
     ),
     build="folder",
-    build_words="The directory to mount it at is made.",
+    makes="the directory to mount it at",
     delete="The mount point, an empty directory; what is on the server stays",
     formats=("qcow2", "raw"),
     search=("host",),

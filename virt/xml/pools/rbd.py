@@ -20,7 +20,7 @@ def _key_problem(value: str) -> str:
 KIND = PoolKind(
     name="rbd",
     title="Ceph RBD",
-    text="Images of a cluster",
+    text="Its images",
     icon="database",
     fields=(
         Field("host", "Monitors", Hosts(), "lines", required=True, check=each_line(host_problem), hint="One a line, with “:port” where needed."),

@@ -9,7 +9,7 @@ from virt.xml.pools.slots import Each
 KIND = PoolKind(
     name="zfs",
     title="ZFS",
-    text="Volumes of a zpool",
+    text="Its volumes",
     icon="columns",
     fields=(
         Field("source", "ZFS pool", "source/name", required=True, check=word_problem("A ZFS pool's name"), hint="A pool, or a dataset in it: tank or tank/vm."),
@@ -24,7 +24,7 @@ KIND = PoolKind(
     ),
     target="/dev/zvol/{source}",
     build="format",
-    build_words="The devices become a new ZFS pool.",
+    makes="a new ZFS pool of the devices",
     delete="The ZFS pool with everything in it",
     destroys=True,
     says_format=False,
