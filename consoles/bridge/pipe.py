@@ -6,7 +6,7 @@ import contextlib
 import fcntl
 import os
 
-MOST_BYTES = 512 * 1024  # at once
+MOST_BYTES = 1 << 20  # at once
 # Slots for pages, not memory. A system whose other pipes are as large may refuse it: what it gives then will do.
 _WANTED_BYTES = 1 << 20
 _FLAGS = os.SPLICE_F_NONBLOCK | os.SPLICE_F_MOVE

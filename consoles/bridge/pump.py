@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from consoles.bridge.closing import Closing, Code
 from consoles.bridge.framing import BrowserSocket, Garbage
-from consoles.bridge.pipe import Pipe
+from consoles.bridge.pipe import MOST_BYTES, Pipe
 
 logger = logging.getLogger(__name__)
 
@@ -103,7 +103,7 @@ class Pump:
                 self._browser.open_pipe()
             elif size < _LITTLE and not self._browser.is_congested:
                 self._browser.close_pipe()
-            if size < _MUCH or self._browser.is_congested:
+            if size < MOST_BYTES or self._browser.is_congested:
                 return
 
     def _take(self, pipe: Pipe | None) -> int | None:
