@@ -20,6 +20,7 @@ urlpatterns = [
     path("consoles/", include("consoles.urls")),
     path("machines/", include("machines.hardware.urls")),
     path("storage/", include("hosts.storage.urls")),
+    path("networks/", include("hosts.networks.urls")),
     path("machines/", include("machines.snapshots.urls")),
     path("", include("machines.moves.urls")),
     path("", include("webvirt.pages")),
