@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from hosts import connections
+from hosts.models import Host as HostRow
+from hosts.models import State
 from tests.lab import images
 from tests.lab.lab import Host, Lab
 
@@ -20,8 +24,11 @@ def shapes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {
         "tiny.iso": images.bootable(),
         "tiny.qcow2": images.converted(directory, "qcow2"),
-        "sparse.vmdk": images.converted(directory, "vmdk", name="sparse.vmdk", options="subformat=monolithicSparse"),
+        "mono.vmdk": images.converted(directory, "vmdk", name="mono.vmdk", options="subformat=monolithicSparse"),
         "stream.vmdk": images.converted(directory, "vmdk", name="stream.vmdk", options="subformat=streamOptimized"),
+        **images.split(directory, "sparse", "twoGbMaxExtentSparse"),
+        **images.split(directory, "flat", "twoGbMaxExtentFlat"),
+        **images.split(directory, "one", "monolithicFlat"),
         "tiny.vdi": images.converted(directory, "vdi"),
         "tiny.vhd": images.converted(directory, "vpc", name="tiny.vhd"),
         "fixed.vhd": images.converted(directory, "vpc", name="fixed.vhd", options="subformat=fixed"),
@@ -47,3 +54,11 @@ def stock(host: Host, shapes: dict[str, Path]) -> None:
 def stocked(lab: Lab, shapes: dict[str, Path]) -> Host:
     stock(lab["h1"], shapes)
     return lab["h1"]
+
+
+@pytest.fixture
+def row(stocked: Host, db: None, redis: Path) -> Iterator[HostRow]:
+    """The host as the worker knows it, inside this process."""
+    host = HostRow.objects.create(name="h1", kind="socket", path=str(stocked.socket), state=State.ONLINE, kvm=False)
+    yield host
+    connections.drop(host.pk)

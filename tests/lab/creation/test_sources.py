@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from accounts.secrets import seal
-from hosts import connections
 from hosts.models import Host as HostRow
-from hosts.models import State
 from jobs import submit as jobs
 from jobs.models import Job
 from jobs.registry import Fate, find
@@ -28,13 +24,6 @@ from tests.waiting import wait_until
 from virt.errors import HostUnreachable, Invalid, VirtError
 
 MIB = 2**20
-
-
-@pytest.fixture
-def row(stocked: Host, db: None, redis: Path) -> Iterator[HostRow]:
-    host = HostRow.objects.create(name="h1", kind="socket", path=str(stocked.socket), state=State.ONLINE, kvm=False)
-    yield host
-    connections.drop(host.pk)
 
 
 def make(row: HostRow, name: str, order: Order) -> Work:
@@ -60,14 +49,15 @@ DISK = (DiskOrder(POOL),)
     [
         order("iso", "tiny.iso", disks=(DiskOrder(POOL, 64 * MIB),)),
         order("image", "stream.vmdk", disks=DISK),
+        order("image", "sparse.vmdk", disks=DISK),
         order("image", "tiny.vhdx", disks=(DiskOrder(POOL, 64 * MIB),)),
         order("ova", "tiny.ova", disks=DISK),
         order("volume", "tiny.qcow2"),
     ],
-    ids=["iso", "vmdk", "vhdx", "ova", "existing"],
+    ids=["iso", "vmdk", "vmdk in several files", "vhdx", "ova", "existing"],
 )
 def test_its_guest_answers(wanted: Order, row: HostRow, stocked: Host) -> None:
-    name = f"made-{wanted.source}-{wanted.volume.partition('.')[2]}"
+    name = f"made-{wanted.source}-{wanted.volume.replace('.', '-')}"
     work = make(row, name, wanted)
     find("machines.creation.create")(work)
     guest = Guest(stocked, name, Creation.objects.get().uuid)
@@ -96,7 +86,7 @@ def test_what_has_no_system_yet_runs_its_firmware(row: HostRow, stocked: Host) -
 
 def test_every_format_becomes_the_same_disk(row: HostRow, stocked: Host) -> None:
     """Not booted again: byte for byte what qemu-img says it is."""
-    for volume in ("tiny.qcow2", "sparse.vmdk", "tiny.vdi", "tiny.vhd", "fixed.vhd"):
+    for volume in ("tiny.iso", "tiny.qcow2", "mono.vmdk", "flat.vmdk", "one.vmdk", "tiny.vdi", "tiny.vhd", "fixed.vhd"):
         name = f"same-{volume.replace('.', '-')}"
         find("machines.creation.create")(make(row, name, order("image", volume, disks=DISK, start=False)))
         made = next(file for file in files(stocked) if file.startswith(f"{name}-") and file.endswith(".qcow2"))
@@ -133,7 +123,7 @@ def test_an_image_that_leads_elsewhere_is_refused_before_anybody_opens_it(row: H
     (stocked.lab.shared / "images-h1" / "evil.vmdk").write_text('# Disk DescriptorFile\nversion=1\ncreateType="monolithicFlat"\nRW 8 FLAT "/etc/hostname" 0\n')
     stocked.virsh("pool-refresh", POOL)
     before = files(stocked)
-    for volume, why in (("evil.qcow2", "backing file"), ("evil.vmdk", "names other files")):
+    for volume, why in (("evil.qcow2", "backing file"), ("evil.vmdk", "outside of its folder")):
         for source in ("image", "cloud"):
             with pytest.raises(Invalid, match=why):
                 find("machines.creation.create")(make(row, f"{source}-{volume}", order(source, volume, disks=DISK)))
@@ -154,7 +144,8 @@ def test_a_machine_is_copied_renamed_and_deleted(row: HostRow, stocked: Host) ->
     macs = {name: stocked.virsh("domiflist", name).split()[-1] for name in ("original", "copy")}
     assert macs["original"] != macs["copy"]
     Job.objects.all().delete()
-    find("machines.creation.rename")(Work(jobs.submit("machines.creation.rename", machine.subject, asked_by=None, params={"name": "renamed"})))
+    params = {"name": "renamed", "was": "original"}
+    find("machines.creation.rename")(Work(jobs.submit("machines.creation.rename", machine.subject, asked_by=None, params=params)))
     assert stocked.virsh("domuuid", "renamed") == machine.uuid
     row_of_copy = Machine.objects.create(host=row, uuid=copy.uuid, name="copy")
     disks = [line.split()[-1] for line in stocked.virsh("domblklist", "copy").splitlines()]
