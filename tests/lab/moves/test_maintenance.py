@@ -11,8 +11,8 @@ from lxml import etree
 from playwright.sync_api import Page, expect
 
 from tests.browser.kit import Tab
-from tests.lab.guests import Recipe, domain_xml
-from tests.lab.lab import Host, Lab
+from tests.lab.guests import Image, Recipe, domain_xml
+from tests.lab.lab import Guest, Host, Lab
 from tests.stack import Stack
 from tests.waiting import wait_until
 
@@ -29,7 +29,7 @@ for name, address in json.load(sys.stdin).items():
 
 
 @pytest.fixture(scope="module")
-def stack(lab: Lab) -> Iterator[Stack]:
+def stack(lab: Lab, tiny_guest: Image) -> Iterator[Stack]:
     """One of its own, whose workers get killed. On h1: four machines that can be moved, one that can't, one that is off."""
     stack = Stack.start()
     stack.add_hosts({host.name: host.uri for host in lab.hosts})
@@ -39,19 +39,22 @@ def stack(lab: Lab) -> Iterator[Stack]:
     for name in MOVABLE:
         lab["h1"].define(Recipe(name, memory_mib=96), start=True)
     lab["h1"].define(Recipe("asleep", memory_mib=96))
-    with_a_directory_of_its_host(lab["h1"], "held")
+    with_a_directory_of_its_host(lab["h1"], "held", tiny_guest).wait_for_agent()
     wait_until("all are seen", lambda: stack.machine("held")["state"] == "running" and stack.machine("asleep") and stack.machine("d4"), seconds=40)
     yield stack
     stack.stop()
 
 
-def with_a_directory_of_its_host(host: Host, name: str) -> None:
-    root = etree.fromstring(domain_xml(Recipe(name, memory_mib=96)))
+def with_a_directory_of_its_host(host: Host, name: str, image: Image | None) -> Guest:
+    """It runs: a real guest, which shuts down when it is asked to."""
+    recipe = Recipe(name, image=image)
+    root = etree.fromstring(domain_xml(recipe))
     devices = root.find("devices")
     assert devices is not None
     devices.append(etree.fromstring('<filesystem type="mount" accessmode="mapped"><source dir="/srv/shared"/><target dir="share"/></filesystem>'))
     with host.connection() as connection:
         connection.defineXML(etree.tostring(root, encoding="unicode")).create()
+    return Guest(host, name, recipe.uuid)
 
 
 def running(lab: Lab) -> dict[str, set[str]]:
@@ -96,7 +99,7 @@ def test_a_host_is_emptied_though_its_workers_die_and_filled_again(stack: Stack,
     expect(page.get_by_text("In maintenance since")).to_be_visible(timeout=20_000)
 
     wait_until("a move is under way", lambda: _moving(stack) > 0, seconds=30, every=0.02)
-    stack.kill("long")  # both kinds of long work
+    stack.kill("long")
     stack.kill("quick")
     with tab.without_reload():
         drain = stack.wait_job(job_of(stack, "machines.moves.drain")["id"], seconds=SETTLED_SECONDS)
