@@ -21,7 +21,8 @@ class Kind:
     """`name` "machines.start" is `machines.operations.start`.
 
     quick: expected to end within seconds (hard limit two minutes); others go to the queue for long work.
-    follows: long, and all that while libvirt is at it: the worker only looks on. Many of these share one process, by threads.
+    bulk: carries bytes between a browser and a host, or looks on while hosts do: it waits most of the time, so it has a queue whose
+        worker is one process with many threads.
     changing: at most one at a time for a subject.
     cancellable: stops when asked while it runs; every job can be cancelled while it is queued or waits.
     stirs: the watcher's studies of the host (watcher/studies.py) that look again once such a job has ended.
@@ -36,7 +37,7 @@ class Kind:
     title: str
     icon: str
     quick: bool = True
-    follows: bool = False
+    bulk: bool = False
     changing: bool = True
     cancellable: bool = False
     stirs: tuple[str, ...] = ()
@@ -46,9 +47,7 @@ class Kind:
 
     @property
     def queue(self) -> str:
-        if self.quick:
-            return "quick"
-        return "moves" if self.follows else "long"
+        return "bulk" if self.bulk else "quick" if self.quick else "long"
 
 
 def declare(*kinds: Kind) -> None:
@@ -66,12 +65,8 @@ def known(name: str) -> Kind:
     return _kinds.get(name) or Kind(name, title=name, icon="bolt", changing=False)
 
 
-def by_queue() -> dict[str, list[str]]:
-    """Queue → the kinds that go there; those of the past are quick."""
-    found: dict[str, list[str]] = {"quick": [], "long": [], "moves": []}
-    for kind in _kinds.values():
-        found[kind.queue].append(kind.name)
-    return found
+def of_queue(queue: str) -> list[str]:
+    return [kind.name for kind in _kinds.values() if kind.queue == queue]
 
 
 def every() -> list[Kind]:

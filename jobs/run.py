@@ -82,10 +82,10 @@ def sweep() -> None:
     """Find what the broker forgot, what waits, and whose worker died."""
     now = timezone.now()
     forgotten = Job.objects.filter(_older("enqueued_at", now - FORGOTTEN_AFTER), state=State.QUEUED, held_back=False)
-    queues = kinds.by_queue()
-    not_quick = Q(kind__in=[*queues["long"], *queues["moves"]])
-    for queue, names in queues.items():
-        theirs = forgotten.exclude(not_quick) if queue == "quick" else forgotten.filter(kind__in=names)
+    in_queue = {queue: Q(kind__in=kinds.of_queue(queue)) for queue in ("long", "bulk")}
+    in_queue["quick"] = ~(in_queue["long"] | in_queue["bulk"])
+    for queue, condition in in_queue.items():
+        theirs = forgotten.filter(condition)
         if theirs.exists() and _messages_in(queue) < _BUSY:
             _enqueue_again(list(theirs.order_by("enqueued_at")[:_AT_ONCE]), now, Urgency.RUN)
     _enqueue_again([job for job in lanes.next_in_line() if job.enqueued_at < now - FORGOTTEN_AFTER], now, Urgency.RUN)

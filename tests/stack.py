@@ -30,7 +30,7 @@ from tests.websession import WebSession
 ROOT = Path(__file__).resolve().parent.parent
 START_SECONDS = 90.0
 
-Role = Literal["redis", "web", "consolebridge", "watcher", "quick", "long", "moves", "beat"]
+Role = Literal["redis", "web", "consolebridge", "watcher", "quick", "long", "bulk", "beat"]
 _REDIS_NAMES = ("valkey-server", "redis-server")
 
 # No libvirtd to reach and none to start, in a mount namespace of the stack's own.
@@ -123,7 +123,7 @@ class Stack:
 
     def kill(self, role: Role) -> None:
         """``kill -9`` a role's process with its children, and return when it is gone."""
-        roles: tuple[Role, ...] = ("long", "moves") if role == "long" else (role,)  # both do long work
+        roles: tuple[Role, ...] = ("long", "bulk") if role == "long" else (role,)  # both do what takes long
         pids = [self.signal(each, signal.SIGKILL) for each in roles]
         wait_until(f"{role} {pids} is gone", lambda: not any(map(processes.lives, pids)), every=0.01)
 

@@ -19,11 +19,11 @@ from pathlib import Path
 from webvirt import launch, redis_server
 from webvirt.supervisor import Child, die_with_parent
 
-# Slots of the worker pools: quick work (power, tests of a connection), work that takes minutes to hours, and such that hosts do
-# alone while a worker looks on (moves): threads of one process, so that a whole fleet's worth of them costs no more than one.
+# Slots of the worker pools: quick work (power, tests of a connection), and work that takes minutes to hours.
 QUICK_SLOTS = 3
 LONG_SLOTS = 2
-MOVE_SLOTS = 24
+# Uploads, downloads and moves: they wait for a browser, a disk or the hosts most of the time, so threads of one process do.
+BULK_SLOTS = 32
 # No banner; and the system checks are script/lint's to run, not every start's.
 _CELERY_OPTIONS = ("--quiet", "--skip-checks")
 _STOP_FIRST, _STOP_NEXT, _STOP_LAST = range(3)
@@ -66,7 +66,7 @@ def children(*, listener: socket.socket, redis: Redis | None, announce: tuple[st
         Child("watcher", _without(listener, _watcher), _STOP_NEXT, 8),
         Child("quick", _without(listener, lambda: _worker("quick", QUICK_SLOTS)), _STOP_NEXT, 10),
         Child("long", _without(listener, lambda: _worker("long", LONG_SLOTS)), _STOP_NEXT, 10),
-        Child("moves", _without(listener, lambda: _worker("moves", MOVE_SLOTS, pool="threads")), _STOP_NEXT, 10),
+        Child("bulk", _without(listener, lambda: _worker("bulk", BULK_SLOTS, pool="threads")), _STOP_NEXT, 10),
         Child("beat", _without(listener, _beat), _STOP_FIRST, 5),
         Child("machine", _without(listener, _find_hypervisor), _STOP_FIRST, 2, once=True),
     ]
@@ -123,7 +123,7 @@ def _web(listener: socket.socket) -> None:
     uvicorn.Server(options).run(sockets=[listener])
 
 
-def _worker(queue: str, slots: int, *, pool: str = "prefork") -> None:
+def _worker(queue: str, slots: int, pool: str = "prefork") -> None:
     from celery.platforms import SecurityWarning
     from celery.signals import worker_process_init
 

@@ -15,5 +15,5 @@ class MigrationConfig(AppConfig):
         for lane in ("moves-out", "moves-in", "moves-link"):
             lanes.limit(lane, lambda: settings.MOVES_AT_ONCE)
         kinds.declare(
-            kinds.Kind("machines.migration.move", "Move", "arrows-right-left", quick=False, follows=True, cancellable=True, stirs=("pool", "snapshots")),
+            kinds.Kind("machines.migration.move", "Move", "arrows-right-left", quick=False, bulk=True, cancellable=True, stirs=("pool", "snapshots")),
         )
