@@ -21,6 +21,7 @@ from accounts.api import router as accounts
 from consoles.api import own_router as all_consoles
 from consoles.api import router as consoles
 from hosts.api import router as hosts
+from hosts.readiness.api import router as readiness
 from jobs.api import router as jobs
 from jobs.submit import Refused
 from machines.api import router as machines
@@ -60,6 +61,7 @@ api = NinjaAPI(
     docs_url="/docs",
 )
 api.add_router("/me", accounts, tags=["me"])
+api.add_router("/hosts", readiness, tags=["readiness"])  # before the hosts: "/hosts/readiness" is no host
 api.add_router("/hosts", hosts, tags=["hosts"])
 api.add_router("/machines", creation, tags=["new machines"])
 api.add_router("/machines", snapshots, tags=["snapshots"])  # before the machines: "/machines/snapshots" is no machine
