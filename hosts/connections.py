@@ -8,6 +8,8 @@ from __future__ import annotations
 import logging
 import os
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from hosts import credentials
@@ -45,6 +47,16 @@ def connection_to(host: Host) -> Connection:
     with _lock:
         _kept[host.pk] = _Kept(host.revision, opened)
     return opened
+
+
+@contextmanager
+def another_to(host: Host) -> Iterator[Connection]:
+    """One more, for a thread that looks on while a call holds the kept one; closed at the end. Raises as `connection_to`."""
+    opened = virt_connection.open(endpoint_of(host), credentials.credentials_of(host), keepalive=_KEEPALIVE)
+    try:
+        yield opened
+    finally:
+        opened.close()
 
 
 def drop(host_id: int) -> None:

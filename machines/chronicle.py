@@ -86,6 +86,10 @@ def vanished(at: datetime, *, was_persistent: bool) -> Line:
     return Line(at, "gone", "Removed from the host" if was_persistent else "Gone: it was transient")
 
 
+def moved(at: datetime, source: str, target: str) -> Line:
+    return Line(at, "moved", f"Moved from {source} to {target}")
+
+
 def found_in(at: datetime, state: str, reason: str) -> Line:
     """A state that no event told."""
     why = f" ({reason.replace('-', ' ')})" if reason else ""
@@ -263,5 +267,6 @@ _EFFECTS = {
     "machines.save": {"paused", "saved", "resumed"},
     "machines.nmi": {"crashed", "rebooted"},
     "machines.set_autostart": {"autostart"},
+    "machines.migration.move": {"moved", "resumed", "paused", "autostart", "changed", "back", "gone", "stopped"},
     _TRY_IT: {"defined", "started", "gone"},
 }

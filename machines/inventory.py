@@ -15,9 +15,12 @@ from typing import Any
 
 from django.db import connection
 from django.db.models import OuterRef, Subquery
+from django.utils import timezone
 
-from machines import chronicle
+from hosts.models import Host
+from machines import chronicle, handover
 from machines.chronicle import Line, Moment
+from machines.handover import Arrival, Origin
 from machines.models import ACTIVE_STATES, Definition, Machine, State
 from virt.errors import Invalid
 from virt.events import Event
@@ -80,7 +83,7 @@ class Version:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What to write about one machine. `appears`: there is no row of it yet."""
+    """What to write about one machine. `appears`: there is no row of it yet. `arrival`: it is new on the host, and may have come from another."""
 
     uuid: str
     after: Known
@@ -88,6 +91,7 @@ class Change:
     lines: tuple[Line, ...] = ()
     versions: tuple[Version, ...] = ()
     appears: bool = False
+    arrival: Arrival | None = None
 
     @property
     def is_written(self) -> bool:
@@ -102,7 +106,7 @@ class Change:
     @property
     def what(self) -> str:
         """One word for open pages."""
-        if self.appears or self.fields.get("gone_at", self) is None:
+        if self.appears or ("host_id" not in self.fields and self.fields.get("gone_at", self) is None):
             return "appeared"
         return next((word for word, names in _WHAT if not names.isdisjoint(self.fields)), "history")
 
@@ -115,11 +119,13 @@ class Change:
             lines=self.lines + later.lines,
             versions=self.versions + later.versions,
             appears=self.appears,
+            arrival=self.arrival or later.arrival,
         )
 
 
-_LISTED = frozenset({"name", "state", "gone_at"})
+_LISTED = frozenset({"name", "state", "gone_at", "host_id"})
 _WHAT = (
+    ("moved", frozenset({"host_id"})),
     ("gone", frozenset({"gone_at"})),
     ("state", frozenset({"state", "has_saved_image"})),
     ("name", frozenset({"name"})),
@@ -131,8 +137,14 @@ _WHAT = (
 # ── comparing ──
 
 
-def compare(known: Known | None, seen: MachineSeen, events: Sequence[Event], at: datetime) -> Change | None:
-    """What changed about a machine that is there; None when nothing did. `events`: those that made us look, oldest first."""
+def compare(known: Known | None, seen: MachineSeen, events: Sequence[Event], at: datetime, *, came: bool = False) -> Change | None:
+    """What changed about a machine that is there; None when nothing did. `events`: those that made us look, oldest first.
+
+    `came`: it was seen on its way here (`is_arriving`); until it is here it is not this host's machine.
+    """
+    is_new = known is None or known.gone
+    if is_new and is_arriving(seen):
+        return None
     definition = _definition(known, seen)
     after = _after(known, seen, definition)
     version = _version(known, seen, at)
@@ -141,11 +153,25 @@ def compare(known: Known | None, seen: MachineSeen, events: Sequence[Event], at:
     fields = _columns(known or Known(), after, events, at)
     if definition and "definition_hash" in fields:
         fields |= _details(definition)
+    arrival = _arrival(seen, after, events, came=came) if is_new else None
     if known is None:
-        return Change(seen.uuid, after, fields | _first(after, at), lines, (version,) if version else (), appears=True)
+        return Change(seen.uuid, after, fields | _first(after, at), lines, (version,) if version else (), appears=True, arrival=arrival)
     if after == known and not fields and not lines:
         return None
-    return Change(seen.uuid, after, fields, lines, (version,) if version else ())
+    return Change(seen.uuid, after, fields, lines, (version,) if version else (), arrival=arrival)
+
+
+def is_arriving(seen: MachineSeen) -> bool:
+    """libvirt has made room for a machine that comes from another host, and waits for its memory."""
+    return seen.state == SeenState.PAUSED and (seen.reason == "migrating" or (seen.reason == "starting" and not seen.persistent))
+
+
+def _arrival(seen: MachineSeen, after: Known, events: Sequence[Event], *, came: bool) -> Arrival:
+    told = any(event.event in ("started", "resumed") and event.detail in _BY_MIGRATION for event in events)
+    return Arrival(seen.uuid, before_our_eyes=after.active and (came or told), moved=seen.reason in _BY_MIGRATION)
+
+
+_BY_MIGRATION = ("migrated", "postcopy", "postcopy-failed")
 
 
 def is_read(known: Known | None, seen: MachineSeen) -> bool:
@@ -373,7 +399,8 @@ class Written:
     """ids       of rows that are new
     listed, other  row ids whose change alters lists, or the machine's own page alone, with what changed
     moved     row ids whose state changed: jobs may wait for that
-    missing   machines whose row is not there any more
+    missing   machines whose row is not there, or not this host's, any more
+    taken     row ids that came with their machine from another host: they hold more than the comparison knew
     """
 
     ids: dict[str, int]
@@ -381,6 +408,7 @@ class Written:
     other: dict[int, str]
     moved: list[int]
     missing: list[str]
+    taken: list[int]
 
 
 def load(host_id: int) -> Rows:
@@ -398,12 +426,15 @@ def load(host_id: int) -> Rows:
 def write(host_id: int, changes: Iterable[Change], ids: Mapping[str, int]) -> Written:
     """Write the changes of one host, at most one for each machine. `ids`: row ids by uuid."""
     changes = list(changes)
-    fresh = _create(host_id, [change for change in changes if change.appears and change.uuid not in ids])
-    written = Written(ids=fresh, listed={}, other={}, moved=[], missing=[])
+    origins = handover.origins(host_id, [change.arrival for change in changes if change.arrival])
+    changes = [_moved(host_id, change, origins[change.uuid]) if change.uuid in origins else change for change in changes]
+    fresh = {uuid: origin.pk for uuid, origin in origins.items()}
+    fresh |= _create(host_id, [change for change in changes if change.appears and change.uuid not in ids])
+    written = Written(ids=fresh, listed={}, other={}, moved=[], missing=[], taken=[origin.pk for origin in origins.values()])
     lines: list[tuple[int, Line]] = []
     versions: list[tuple[int, Version, bool]] = []
     for change in changes:
-        pk = fresh.get(change.uuid) or _update(ids.get(change.uuid), change)
+        pk = fresh.get(change.uuid) or _update(host_id, ids.get(change.uuid), change)
         if pk is None:
             written.missing.append(change.uuid)
             continue
@@ -465,13 +496,30 @@ def _create(host_id: int, changes: list[Change]) -> dict[str, int]:
     return {machine.uuid: machine.pk for machine in Machine.objects.bulk_create(machines)}
 
 
-def _update(pk: int | None, change: Change) -> int | None:
-    """The row id; None when there is no such row (any more)."""
+def _moved(host_id: int, change: Change, origin: Origin) -> Change:
+    """Its row is this host's from now on; the change as far as it is one for that row, which knew the machine before."""
+    fields = {**{column: getattr(change.after, name) for name, column in _COLUMNS.items()}, **change.fields, "gone_at": None}
+    kept = {"first_seen_at", *(_OF_A_RUN if origin.active and change.after.active else ())}
+    fields = {column: value for column, value in fields.items() if column not in kept}
+    handover.take_over(origin, host_id, fields)
+    host = Host.objects.values_list("name", flat=True).get(pk=host_id)
+    line = chronicle.moved(change.lines[0].at if change.lines else timezone.now(), origin.host_name, host)
+    versions = tuple(version for version in change.versions if version.digest != origin.digest)
+    return replace(change, fields={**fields, "host_id": host_id}, lines=(line,), versions=versions, appears=False)
+
+
+# What stays true while a machine runs on in another place.
+_OF_A_RUN = ("state_since", "started_at", "agent", "os_name", "guest_hostname", "addresses", "search", *_NO_NUMBERS)
+
+
+def _update(host_id: int, pk: int | None, change: Change) -> int | None:
+    """The row id; None when the host has no such row (any more)."""
     if pk is None:
         return None
+    row = Machine.objects.filter(pk=pk, host_id=host_id)
     if not change.fields:
-        return pk if Machine.objects.filter(pk=pk).exists() else None
-    return pk if Machine.objects.filter(pk=pk).update(**change.fields) else None
+        return pk if row.exists() else None
+    return pk if row.update(**change.fields) else None
 
 
 def _sum(one: float | None, other: float | None) -> float | None:

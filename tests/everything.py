@@ -22,7 +22,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 AT_ONCE = 3
-LONGEST = 600  # seconds for a group: one that hangs is ended, with what its threads were at, and is run once more
+LONGEST = 800  # seconds for a group: one that hangs is ended, with what its threads were at, and is run once more
 COUNTED = ("passed", "failed", "error", "errors", "skipped", "xfailed", "xpassed")
 
 

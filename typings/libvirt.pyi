@@ -41,6 +41,7 @@ class virConnect:
     def storagePoolCreateXML(self, xmlDesc: str, flags: int = 0) -> virStoragePool: ...
     def restoreFlags(self, frm: str, dxml: str | None, flags: int = 0) -> int: ...
     def saveImageGetXMLDesc(self, file: str, flags: int = 0) -> str: ...
+    def domainXMLToNative(self, nativeFormat: str, domainXml: str, flags: int = 0) -> str: ...
     def defineXMLFlags(self, xml: str, flags: int = 0) -> virDomain: ...
     def newStream(self, flags: int = 0) -> virStream: ...
     def domainEventRegisterAny(self, dom: virDomain | None, eventID: int, cb: Callable[..., None], opaque: object) -> int: ...
@@ -56,6 +57,7 @@ class virConnect:
     def findStoragePoolSources(self, type: str, srcSpec: str | None, flags: int = 0) -> str: ...
     def secretDefineXML(self, xml: str, flags: int = 0) -> virSecret: ...
     def secretLookupByUsage(self, usageType: int, usageID: str) -> virSecret: ...
+    def secretLookupByUUIDString(self, uuidstr: str) -> virSecret: ...
 
 class virDomain:
     def name(self) -> str: ...
@@ -113,6 +115,10 @@ class virDomain:
     def blockJobInfo(self, disk: str, flags: int = 0) -> dict[str, int]: ...
     def blockJobAbort(self, disk: str, flags: int = 0) -> int: ...
     def rename(self, name: str, flags: int = 0) -> int: ...
+    def migrateToURI3(self, dconnuri: str | None, params: dict[str, Any], flags: int = 0) -> int: ...
+    def migrateSetMaxDowntime(self, downtime: int, flags: int = 0) -> int: ...
+    def migrateSetMaxSpeed(self, bandwidth: int, flags: int = 0) -> int: ...
+    def migrateStartPostCopy(self, flags: int = 0) -> int: ...
 
 class virDomainSnapshot:
     def getName(self) -> str: ...
@@ -162,6 +168,7 @@ class virStoragePool:
     def setAutostart(self, autostart: int) -> int: ...
     def isPersistent(self) -> int: ...
     def createXMLFrom(self, xmlDesc: str, clonevol: virStorageVol, flags: int = 0) -> virStorageVol: ...
+    def isActive(self) -> int: ...
 
 class virNodeDevice:
     def name(self) -> str: ...
@@ -289,6 +296,7 @@ VIR_DOMAIN_STATS_CPU_TOTAL: int
 VIR_DOMAIN_STATS_INTERFACE: int
 VIR_DOMAIN_STATS_STATE: int
 VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA: int
+VIR_DOMAIN_UNDEFINE_KEEP_NVRAM: int
 VIR_DOMAIN_UNDEFINE_MANAGED_SAVE: int
 VIR_DOMAIN_UNDEFINE_NVRAM: int
 VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA: int
@@ -307,6 +315,7 @@ VIR_ERR_INVALID_DOMAIN: int
 VIR_ERR_NO_CONNECT: int
 VIR_ERR_NO_DOMAIN: int
 VIR_ERR_NO_DOMAIN_SNAPSHOT: int
+VIR_ERR_NO_SECRET: int
 VIR_ERR_NO_NETWORK: int
 VIR_ERR_NO_STORAGE_POOL: int
 VIR_ERR_NO_STORAGE_VOL: int
@@ -354,6 +363,7 @@ VIR_STORAGE_POOL_EVENT_STARTED: int
 VIR_STORAGE_POOL_EVENT_STOPPED: int
 VIR_STORAGE_POOL_EVENT_UNDEFINED: int
 VIR_STORAGE_POOL_INACTIVE: int
+VIR_STORAGE_XML_INACTIVE: int
 VIR_ERR_STORAGE_VOL_EXIST: int
 VIR_STORAGE_POOL_BUILDING: int
 VIR_STORAGE_POOL_BUILD_NEW: int
@@ -374,3 +384,39 @@ VIR_STORAGE_VOL_WIPE_ALG_RANDOM: int
 VIR_STORAGE_VOL_WIPE_ALG_SCHNEIER: int
 VIR_STORAGE_VOL_WIPE_ALG_TRIM: int
 VIR_STORAGE_VOL_WIPE_ALG_ZERO: int
+VIR_DOMAIN_JOB_AUTO_CONVERGE_THROTTLE: str
+VIR_DOMAIN_JOB_COMPLETED: int
+VIR_DOMAIN_JOB_DISK_BPS: str
+VIR_DOMAIN_JOB_DISK_REMAINING: str
+VIR_DOMAIN_JOB_DISK_TOTAL: str
+VIR_DOMAIN_JOB_DOWNTIME: str
+VIR_DOMAIN_JOB_MEMORY_BPS: str
+VIR_DOMAIN_JOB_MEMORY_DIRTY_RATE: str
+VIR_DOMAIN_JOB_MEMORY_ITERATION: str
+VIR_DOMAIN_JOB_MEMORY_PAGE_SIZE: str
+VIR_DOMAIN_JOB_MEMORY_REMAINING: str
+VIR_DOMAIN_JOB_MEMORY_TOTAL: str
+VIR_DOMAIN_JOB_OPERATION: str
+VIR_DOMAIN_JOB_OPERATION_MIGRATION_OUT: int
+VIR_DOMAIN_JOB_SETUP_TIME: str
+VIR_DOMAIN_JOB_STATS_COMPLETED: int
+VIR_DOMAIN_JOB_TIME_ELAPSED: str
+VIR_MIGRATE_ABORT_ON_ERROR: int
+VIR_MIGRATE_AUTO_CONVERGE: int
+VIR_MIGRATE_LIVE: int
+VIR_MIGRATE_NON_SHARED_DISK: int
+VIR_MIGRATE_OFFLINE: int
+VIR_MIGRATE_PARALLEL: int
+VIR_MIGRATE_PARAM_BANDWIDTH: str
+VIR_MIGRATE_PARAM_DEST_XML: str
+VIR_MIGRATE_PARAM_MIGRATE_DISKS: str
+VIR_MIGRATE_PARAM_PARALLEL_CONNECTIONS: str
+VIR_MIGRATE_PARAM_PERSIST_XML: str
+VIR_MIGRATE_PARAM_URI: str
+VIR_MIGRATE_PEER2PEER: int
+VIR_MIGRATE_PERSIST_DEST: int
+VIR_MIGRATE_POSTCOPY: int
+VIR_MIGRATE_TLS: int
+VIR_MIGRATE_TUNNELLED: int
+VIR_MIGRATE_UNDEFINE_SOURCE: int
+VIR_MIGRATE_UNSAFE: int

@@ -203,20 +203,20 @@ def define(connection: Connection, xml: str) -> str:
         return connection.raw.defineXMLFlags(xml, 0).UUIDString()
 
 
-def undefine(connection: Connection, uuid: str) -> None:
-    """Forget the machine, with its saved image, UEFI variables, snapshot and checkpoint metadata; disks stay.
+def undefine(connection: Connection, uuid: str, *, keep_variables: bool = False) -> None:
+    """Forget the machine, with its saved image, UEFI variables (unless they are to be kept), snapshot and checkpoint metadata; disks stay.
 
     A running machine runs on as a transient one.
     """
-    _do(connection, uuid, _undefine)
+    _do(connection, uuid, lambda domain: _undefine(domain, keep_variables=keep_variables))
 
 
-def _undefine(domain: libvirt.virDomain) -> None:
+def _undefine(domain: libvirt.virDomain, *, keep_variables: bool) -> None:
     full = (
         libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE
         | libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA
         | libvirt.VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA
-        | libvirt.VIR_DOMAIN_UNDEFINE_NVRAM
+        | (libvirt.VIR_DOMAIN_UNDEFINE_KEEP_NVRAM if keep_variables else libvirt.VIR_DOMAIN_UNDEFINE_NVRAM)
     )
     simple = libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE | libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA
     try:

@@ -18,6 +18,8 @@ from virt.errors import Conflict, Invalid, NotFound, VirtError
 from virt.translation import translate
 from virt.xml.build.volume import VolumeSpec as VolumeSpec
 from virt.xml.build.volume import build_xml
+from virt.xml.pools import KINDS
+from virt.xml.read.pool import read_pool_kind
 from virt.xml.read.volume import VolumeDefinition, read_volume
 
 Seconds = float
@@ -125,11 +127,11 @@ def see(volume: libvirt.virStorageVol) -> VolumeSeen:
 
 def create(connection: Connection, pool: str, spec: VolumeSpec) -> str:
     """Make a volume; its path. Nothing is left of one that could not be made. Raises Conflict for a name that is taken."""
-    xml = build_xml(spec)
+    build_xml(spec)
     with translate():
         found = _pool(connection, pool)
         try:
-            return found.createXML(xml, 0).path()
+            return found.createXML(_xml_for(found, spec), 0).path()
         except libvirt.libvirtError as exc:
             if exc.get_error_code() == libvirt.VIR_ERR_STORAGE_VOL_EXIST:
                 raise Conflict(f"A volume {spec.name} is in the pool already.", str(exc)) from exc
@@ -156,12 +158,12 @@ def clone(
 
     libvirt can't stop a copy that runs: one that was `cancelled` meanwhile is removed when it ends, and "" returned.
     """
-    xml = build_xml(spec)
+    build_xml(spec)
     with translate():
         original, target = _volume(connection, source_pool, source), _pool(connection, pool)
         total = original.info()[2]
         with _Watch(connection, pool, spec.name, total, progress):
-            made = target.createXMLFrom(xml, original, 0)
+            made = target.createXMLFrom(_xml_for(target, spec), original, 0)
         if cancelled():
             made.delete(0)
             return ""
@@ -265,6 +267,11 @@ def download(connection: Connection, pool: str, name: str, offset: int = 0, leng
 
 def _pool(connection: Connection, uuid: str) -> libvirt.virStoragePool:
     return connection.raw.storagePoolLookupByUUIDString(uuid)
+
+
+def _xml_for(pool: libvirt.virStoragePool, spec: VolumeSpec) -> str:
+    kind = KINDS.get(read_pool_kind(pool.XMLDesc(0)))
+    return build_xml(spec, says_format=kind is None or kind.says_format)
 
 
 def _volume(connection: Connection, pool: str, name: str) -> libvirt.virStorageVol:

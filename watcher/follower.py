@@ -47,6 +47,8 @@ Seconds = float
 
 # After a migration libvirt removes the machine from its first host without an event.
 _LOOK_AGAIN_AFTER_MIGRATION: tuple[Seconds, ...] = (2.0, 10.0)
+# A machine that was moved away stays the row of this host until its new one has shown it, or for so long.
+_LEAVING: Seconds = 1.9
 _LOOK_AGAIN_AFTER_FAILURE: Seconds = 5.0
 _CLOSED = {
     "closed by the host": "The host closed the connection: libvirt was stopped, or restarts.",
@@ -67,6 +69,8 @@ class Follower:
         self._turns = turns
         self._known: dict[str, Known] = {}
         self._differing: set[str] = set()  # machines that run with something else than what is stored
+        self._arriving: set[str] = set()  # libvirt made room for them: they come from another host
+        self._leaving: dict[str, Seconds] = {}  # moved away, until when nothing is said of them
         self._roster = Roster()
         self._host_known: dict[str, Any] = {}
         self._standing: Standing | None = None
@@ -228,8 +232,8 @@ class Follower:
 
     def _compare_all(self, seen: Sequence[MachineSeen]) -> None:
         at = self._sighted()
-        changes = [inventory.compare(self._known.get(each.uuid), each, (), at) for each in seen]
-        missing = self._known.keys() - {each.uuid for each in seen}
+        changes = [self._compared(each, (), at) for each in seen if not self._is_leaving(each.uuid)]
+        missing = {uuid for uuid in self._known if not self._is_leaving(uuid)} - {each.uuid for each in seen}
         changes += [inventory.vanished(uuid, self._known[uuid], (), at) for uuid in missing]
         live = self._compare_hardware(seen)
         self._submit(changes)
@@ -255,14 +259,38 @@ class Follower:
             life.mailbox.look(uuid, after=_LOOK_AGAIN_AFTER_FAILURE)
             return
         at, known = self._sighted(), self._known.get(uuid)
-        if seen:
-            change = inventory.compare(known, seen, hints, at)
+        self._note_leaving(uuid, seen, hints)
+        if self._is_leaving(uuid):
+            pass
+        elif seen:
+            change = self._compared(seen, hints, at)
             live = self._compare_hardware([seen])
             self._submit([change])
             self._keep_hardware(live)
         elif known:
             self._submit([inventory.vanished(uuid, known, hints, at)])
         self._look_again_after(life, uuid, hints)
+
+    def _compared(self, seen: MachineSeen, hints: Sequence[Event], at: datetime) -> Change | None:
+        known, came = self._known.get(seen.uuid), seen.uuid in self._arriving
+        if (known is None or known.gone) and inventory.is_arriving(seen):
+            self._arriving.add(seen.uuid)
+        else:
+            self._arriving.discard(seen.uuid)
+        return inventory.compare(known, seen, hints, at, came=came)
+
+    def _note_leaving(self, uuid: str, seen: MachineSeen | None, hints: Sequence[Event]) -> None:
+        """It went to another host: that one's sight is awaited, so that it is not said to be gone in between."""
+        if any(hint.event == "stopped" and hint.detail == "migrated" for hint in hints) and not (seen and seen.state not in ("off", "crashed")):
+            self._leaving[uuid] = time.monotonic() + _LEAVING
+            self._arriving.discard(uuid)
+
+    def _is_leaving(self, uuid: str) -> bool:
+        until = self._leaving.get(uuid)
+        if until is not None and time.monotonic() >= until:
+            del self._leaving[uuid]
+            return False
+        return until is not None
 
     def _look_again_after(self, life: Life, uuid: str, hints: Sequence[Event]) -> None:
         if any(hint.event == "started" for hint in hints):

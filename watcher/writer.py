@@ -52,7 +52,9 @@ class _Pending:
         before = self.changes.get(change.uuid)
         merged = before.then(change) if before else change
         if len(merged.lines) > _MOST_LINES:
-            merged = Change(merged.uuid, merged.after, merged.fields, merged.lines[-_MOST_LINES:], merged.versions[-_MOST_LINES:], merged.appears)
+            merged = Change(
+                merged.uuid, merged.after, merged.fields, merged.lines[-_MOST_LINES:], merged.versions[-_MOST_LINES:], merged.appears, merged.arrival
+            )
         self.changes[change.uuid] = merged
 
 
@@ -231,7 +233,7 @@ class Writer:
 
 def _commit(roster: Roster, written: Written) -> None:
     roster.ids.update(written.ids)
-    if written.missing:
+    if written.missing or written.taken:
         roster.spoilt = True
 
 

@@ -27,6 +27,7 @@ from jobs.submit import Refused
 from machines.api import router as machines
 from machines.creation.api import router as creation
 from machines.hardware.api import router as hardware
+from machines.migration.api import router as migration
 from machines.snapshots.api import router as snapshots
 from webvirt import api_docs
 
@@ -67,6 +68,7 @@ api.add_router("/machines", creation, tags=["new machines"])
 api.add_router("/machines", snapshots, tags=["snapshots"])  # before the machines: "/machines/snapshots" is no machine
 api.add_router("/machines", machines, tags=["machines"])
 api.add_router("/machines", hardware, tags=["hardware"])
+api.add_router("/machines", migration, tags=["moving"])
 api.add_router("/machines", consoles, tags=["consoles"])
 api.add_router("/consoles", all_consoles, tags=["consoles"])
 api.add_router("/jobs", jobs, tags=["jobs"])

@@ -104,6 +104,9 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
+# Moves of machines out of a host, into a host, and between two hosts: so many at a time, the others wait for their turn.
+MOVES_AT_ONCE = int(environment.value("WEBVIRT_MOVES_AT_ONCE", "2"))
+
 REDIS_URL = environment.value("REDIS_URL", f"unix://{DATA_DIR / 'run' / 'redis.sock'}")
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL, "KEY_PREFIX": "wv"}}
 CHANNEL_LAYERS = {

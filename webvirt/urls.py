@@ -20,7 +20,7 @@ urlpatterns = [
     path("consoles/", include("consoles.urls")),
     path("machines/", include("machines.hardware.urls")),
     path("storage/", include("hosts.storage.urls")),
-    path("readiness/", include("hosts.readiness.urls")),
+    path("hosts/", include("hosts.readiness.urls")),
     path("machines/", include("machines.snapshots.urls")),
     path("", include("webvirt.pages")),
 ]

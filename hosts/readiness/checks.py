@@ -288,7 +288,7 @@ def _confinement(facts: HostFacts) -> Finding:
         "fedora": "sed -i 's/^SELINUX=.*/SELINUX=enforcing/' /etc/selinux/config\ntouch /.autorelabel",
         "suse": "zypper install apparmor-parser apparmor-utils\nsystemctl enable --now apparmor",
     }
-    return Finding(WARNING, _("neither AppArmor nor SELinux"), means, per_family(facts, lines, words=_("Then restart the host.")))
+    return Finding(WARNING, _("neither AppArmor nor SELinux"), means, per_family(facts, lines, words=_("Restart the host afterwards.")))
 
 
 CHECKS: tuple[Check, ...] = (

@@ -6,7 +6,7 @@ from hosts.readiness import views
 
 app_name = "readiness"
 urlpatterns = [
-    path("", views.fleet, name="fleet"),
-    path("hosts/<int:pk>/", views.of_host, name="of-host"),
-    path("hosts/<int:pk>/check/", views.check, name="check"),
+    path("readiness/", views.fleet, name="fleet"),
+    path("<int:pk>/readiness/", views.of_host, name="of-host"),
+    path("<int:pk>/readiness/check/", views.check, name="check"),
 ]

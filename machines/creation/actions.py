@@ -141,6 +141,8 @@ def refusal(machine: Machine, *, off: bool) -> str:
 
 def why_not_clone(machine: Machine) -> str:
     why = refusal(machine, off=True)
+    if machine.host.in_maintenance:
+        why = why or f"{machine.host.name} is in maintenance: nothing new is made there."
     return why or ("It has a saved state: start it or throw that away first." if machine.has_saved_image else "")
 
 

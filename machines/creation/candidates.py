@@ -88,6 +88,7 @@ def _candidate(host: Host, pools: dict[str, int], taken: tuple[int, int], has_so
         pools=pools,
         networks=frozenset(active_networks(host)),
         has_source=has_source,
+        in_maintenance=host.in_maintenance,
         real=host.driver != "test",
     )
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from jobs.work import Work
 from machines.creation.making import Making
-from machines.creation.models import Creation
+from machines.creation.models import VARIABLES, Creation
 from machines.creation.order import volume_name
-from virt import lookups
+from virt import lookups, variables
 from virt import machine as virt_machine
 from virt import volume as virt_volume
 from virt.connection import Connection
@@ -34,6 +34,7 @@ class Cloning(Making):
     def __init__(self, work: Work, creation: Creation, connection: Connection, original: Original) -> None:
         super().__init__(work, creation, connection)
         self.original = original
+        self._variables = ("", "")  # the file of the original's UEFI variables, the file of the clone's
         self._moved: dict[str, tuple[str, str]] = {}  # the original's disks, once both stand on what they are now
 
     def build(self) -> str:
@@ -47,7 +48,11 @@ class Cloning(Making):
         copies: dict[str, tuple[str, str]] = {}
         for number, disk in enumerate(each for each in seen.definition.disks if _is_copied(each)):
             copies[disk.target] = self._copy(disk, number)
-        return cloned(seen.live_xml, self.creation.name, self.creation.uuid, copies)
+        xml = cloned(seen.live_xml, self.creation.name, self.creation.uuid, copies)
+        if (of_original := variables.place(self.connection, seen.live_xml)) and variables.is_there(self.connection, of_original):
+            self._variables = of_original, variables.place(self.connection, xml)
+            self.creation.note(VARIABLES, self._variables[1])
+        return xml
 
     def _copy(self, disk: DiskSeen, number: int) -> tuple[str, str]:
         path = disk.source
@@ -82,6 +87,18 @@ class Cloning(Making):
         return virt_volume.read(self.connection, pool, name).path, "qcow2"
 
     def before_start(self) -> None:
+        self._copy_variables()
+        self._point_original()
+
+    def _copy_variables(self) -> None:
+        """Only now, so that whoever cleans up removes the file with the definition; until then the machine does not count as whole."""
+        source, target = self._variables
+        if source:
+            self.work.phase("Copying UEFI variables")
+            variables.copy(self.connection, source, target)
+            self.creation.forget(VARIABLES, target)
+
+    def _point_original(self) -> None:
         """The original goes on with its differences before anything is written to the clone's. From then on clean() finds its file in use, and keeps it."""
         if not self._moved:
             return

@@ -1,6 +1,7 @@
 """The making of one machine on its host, step by step. A worker's: every artefact is noted before it is made, and removed if the machine is not.
 
-1. nothing of that name or uuid is there · 2. disks, one after the other · 3. the definition · 4. the start · 5. the artefacts are the machine's own
+1. nothing of that name or uuid is there · 2. disks, one after the other · 3. no UEFI variables of somebody else's · 4. the definition
+5. the start · 6. the artefacts are the machine's own
 """
 
 from __future__ import annotations
@@ -16,10 +17,10 @@ from hosts.devices.models import HostCapabilities
 from hosts.models import Host
 from jobs.work import Cancelled, Work
 from machines.creation import shape as shaping
-from machines.creation.models import Creation
+from machines.creation.models import VARIABLES, Creation
 from machines.creation.order import DiskOrder, Order, Secrets, volume_name
 from machines.creation.shape import Ground, shape
-from virt import images, lookups, ova, usage, vhdx
+from virt import images, lookups, ova, usage, variables, vhdx
 from virt import machine as virt_machine
 from virt import volume as virt_volume
 from virt.connection import Connection
@@ -41,7 +42,7 @@ class Making:
     def __init__(self, work: Work, creation: Creation, connection: Connection) -> None:
         self.work, self.creation, self.connection = work, creation, connection
         self.order = Order.of(creation.order)
-        self.secrets = Secrets(**json.loads(sealing.unseal(creation.sealed))) if creation.sealed else Secrets()
+        self.secrets = _secrets_of(creation)
         self.ground = ground_of(creation.host)
         self._pools: dict[str, str] = {}
 
@@ -280,6 +281,15 @@ class Making:
 
     # ── the whole ──
 
+    def free_variables(self, xml: str) -> None:
+        """Its UEFI variables are fresh and its own: libvirt would go on with a file that an earlier machine of its name left, or share another one's."""
+        path = variables.place(self.connection, xml)
+        if not path:
+            return
+        variables.refuse_if_owned(self.connection, path, but=self.creation.uuid)
+        if not variables.named(xml) and variables.remove(self.connection, path):
+            self.work.log(f"Removed {path}, which an earlier machine of this name left.")
+
     def before_start(self) -> None:
         """Between the definition and the start: for who has more to do."""
 
@@ -290,6 +300,7 @@ class Making:
             raise Conflict(f"A machine {self.creation.name} is on {self.creation.host.name} already.")
         xml = self.build()
         self.check()
+        self.free_variables(xml)
         self.work.phase("Defining the machine; the first one on a host can take a minute", 99)
         virt_machine.define(self.connection, xml)
         self.before_start()
@@ -310,11 +321,12 @@ def clean(creation: Creation, connection: Connection) -> None:
         if seen.state not in (State.OFF, State.CRASHED):
             virt_machine.force_off(connection, creation.uuid)
         with contextlib.suppress(NotFound):
-            virt_machine.undefine(connection, creation.uuid)
+            virt_machine.undefine(connection, creation.uuid, keep_variables=_brings_variables(creation))
     for item in list(creation.made):
         with contextlib.suppress(NotFound):
             # Somebody may have given it to a machine of theirs, or an original of a linked clone goes on with it: then it is no rubbish.
-            if not usage.users_of(connection, item["pool"], item["volume"]):
+            # UEFI variables are gone with the definition.
+            if item["pool"] != VARIABLES and not usage.users_of(connection, item["pool"], item["volume"]):
                 virt_volume.delete(connection, item["pool"], item["volume"])
         creation.forget(item["pool"], item["volume"])
 
@@ -324,10 +336,21 @@ def is_whole(creation: Creation, connection: Connection) -> bool:
     seen = virt_machine.read(connection, creation.uuid)
     if seen is None or (creation.order.get("start") and seen.state != State.RUNNING):
         return False
+    if any(item["pool"] == VARIABLES for item in creation.made):
+        return False
     try:
         return all(usage.users_of(connection, item["pool"], item["volume"]) for item in creation.made)
     except NotFound:
         return False
+
+
+def _brings_variables(creation: Creation) -> bool:
+    """Somebody's XML may name a file of theirs: that was there before us."""
+    return creation.order.get("source") == "xml" and bool(creation.sealed) and bool(variables.named(_secrets_of(creation).xml))
+
+
+def _secrets_of(creation: Creation) -> Secrets:
+    return Secrets(**json.loads(sealing.unseal(creation.sealed))) if creation.sealed else Secrets()
 
 
 def cleaned_up(making: Making) -> None:

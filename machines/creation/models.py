@@ -12,6 +12,9 @@ from django.utils import timezone
 from hosts.models import Host
 from jobs.submit import Subject
 
+VARIABLES = "variables"
+"""In place of a pool, for a file of UEFI variables: it lies in none."""
+
 
 class Creation(models.Model):
     """One machine that is to be made on one host; the subject of its job, so that many are made on a host at once.
@@ -25,7 +28,7 @@ class Creation(models.Model):
     name = models.CharField(max_length=255)
     order = models.JSONField(default=dict)  # machines.creation.order.Order as a dict
     sealed = models.TextField(blank=True)  # what of the order may be secret: user-data, a password's hash, XML
-    made = models.JSONField(default=list)  # [{"pool": uuid, "volume": name}]
+    made = models.JSONField(default=list)  # [{"pool": uuid, "volume": name}], or {"pool": VARIABLES, "volume": path}
     done_at = models.DateTimeField(null=True)
     asked_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
     created_at = models.DateTimeField(default=timezone.now)

@@ -27,6 +27,7 @@ class Candidate:
     networks: frozenset[str] = frozenset()
     bridges: frozenset[str] | None = None
     has_source: bool = True
+    in_maintenance: bool = False
     real: bool = True
     """False for libvirt's test driver, which has no memory of its own to run out of."""
 
@@ -93,6 +94,8 @@ def _missing(candidate: Candidate, order: Order) -> list[str]:
     found = []
     if not candidate.online:
         found.append("does not answer")
+    if candidate.in_maintenance:
+        found.append("is in maintenance")
     if not candidate.has_source:
         found.append(f"{order.volume} is not in a pool {order.pool} there")
     found += [f"has no pool {name} that is on" for name in _needs(order) if name not in candidate.pools]

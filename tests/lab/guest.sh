@@ -89,10 +89,11 @@ ttyS0::respawn:/bin/getty -n -l /bin/sh -L 115200 ttyS0 vt100
 tty1::respawn:/bin/getty -n -l /bin/sh 38400 tty1
 ::ctrlaltdel:/sbin/reboot
 END
-  # What the guest agent calls to shut down or reboot.
+  # What the guest agent calls to shut down or reboot. It asks how this ended: init must not kill it first.
   script tree/sbin/shutdown <<'END'
 #!/bin/sh
-case "$*" in *-r*) exec /sbin/reboot ;; *) exec /sbin/poweroff ;; esac
+case "$*" in *-r*) deed=/sbin/reboot ;; *) deed=/sbin/poweroff ;; esac
+(sleep 1; exec $deed) </dev/null >/dev/null 2>&1 &
 END
   script tree/etc/acpi/PWRF/00000080 <<'END'
 #!/bin/sh

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 import subprocess
 import time
 from collections.abc import Callable
+from contextlib import closing, suppress
 from datetime import timedelta
 
+from django.db import connection
 from django.utils import timezone
 
 from hosts.models import Host, State, WatcherBeat
@@ -22,6 +25,17 @@ Process = Callable[[], "subprocess.Popen[bytes]"]
 
 def _owners() -> set[str]:
     return set(Host.objects.values_list("lease_owner", flat=True))
+
+
+def _hold_up(process: subprocess.Popen[bytes]) -> None:
+    """Stop it for a while, but not in the middle of a transaction: everybody would wait for that."""
+    while True:
+        os.kill(process.pid, signal.SIGSTOP)
+        with closing(sqlite3.connect(connection.settings_dict["NAME"], timeout=1)) as database, suppress(sqlite3.OperationalError):
+            database.execute("BEGIN IMMEDIATE")
+            return
+        os.kill(process.pid, signal.SIGCONT)
+        time.sleep(0.05)
 
 
 def test_a_second_watcher_gets_its_half_and_all_when_the_first_stops(daemons: Fleet, watch: Callable[..., Watching]) -> None:
@@ -57,7 +71,7 @@ def test_a_watcher_that_was_held_up_lets_go_of_what_others_took(daemon: FleetHos
     host = add(daemon)
     process = watcher_process()
     wait_for_state(host, State.ONLINE)
-    os.kill(process.pid, signal.SIGSTOP)
+    _hold_up(process)
     assert _owners() != {"taker"}
     watching = watch("taker")
     time.sleep(1.5)

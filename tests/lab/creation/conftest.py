@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from hosts import connections
+from hosts.models import Host as HostRow
+from hosts.models import State
 from tests.lab import images
 from tests.lab.lab import Host, Lab
 
@@ -47,3 +51,11 @@ def stock(host: Host, shapes: dict[str, Path]) -> None:
 def stocked(lab: Lab, shapes: dict[str, Path]) -> Host:
     stock(lab["h1"], shapes)
     return lab["h1"]
+
+
+@pytest.fixture
+def row(stocked: Host, db: None, redis: Path) -> Iterator[HostRow]:
+    """The host as the worker knows it, inside this process."""
+    host = HostRow.objects.create(name="h1", kind="socket", path=str(stocked.socket), state=State.ONLINE, kvm=False)
+    yield host
+    connections.drop(host.pk)

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from accounts.secrets import seal
-from hosts import connections
 from hosts.models import Host as HostRow
-from hosts.models import State
 from jobs import submit as jobs
 from jobs.models import Job
 from jobs.registry import Fate, find
@@ -28,13 +24,6 @@ from tests.waiting import wait_until
 from virt.errors import HostUnreachable, Invalid, VirtError
 
 MIB = 2**20
-
-
-@pytest.fixture
-def row(stocked: Host, db: None, redis: Path) -> Iterator[HostRow]:
-    host = HostRow.objects.create(name="h1", kind="socket", path=str(stocked.socket), state=State.ONLINE, kvm=False)
-    yield host
-    connections.drop(host.pk)
 
 
 def make(row: HostRow, name: str, order: Order) -> Work:
@@ -154,7 +143,8 @@ def test_a_machine_is_copied_renamed_and_deleted(row: HostRow, stocked: Host) ->
     macs = {name: stocked.virsh("domiflist", name).split()[-1] for name in ("original", "copy")}
     assert macs["original"] != macs["copy"]
     Job.objects.all().delete()
-    find("machines.creation.rename")(Work(jobs.submit("machines.creation.rename", machine.subject, asked_by=None, params={"name": "renamed"})))
+    params = {"name": "renamed", "was": "original"}
+    find("machines.creation.rename")(Work(jobs.submit("machines.creation.rename", machine.subject, asked_by=None, params=params)))
     assert stocked.virsh("domuuid", "renamed") == machine.uuid
     row_of_copy = Machine.objects.create(host=row, uuid=copy.uuid, name="copy")
     disks = [line.split()[-1] for line in stocked.virsh("domblklist", "copy").splitlines()]

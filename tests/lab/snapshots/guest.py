@@ -32,11 +32,13 @@ class Writing:
     guest: Guest
 
     @classmethod
-    def make(cls, stack: Stack, host: Host, name: str, image: Image | None, *, start: bool = True, uefi: bool = False, where: str = "") -> Writing:
+    def make(
+        cls, stack: Stack, host: Host, name: str, image: Image | None, *, start: bool = True, uefi: bool = False, where: str = "", words: str = ""
+    ) -> Writing:
         inside = where or IMAGES
         folder(host.lab)
         host.run("qemu-img", "create", "-q", "-f", "qcow2", f"{inside}/{name}.qcow2", "64M")
-        recipe = Recipe(name, image=image, disk=Path(inside, f"{name}.qcow2"), memory_mib=128, uefi=uefi)
+        recipe = Recipe(name, image=image, disk=Path(inside, f"{name}.qcow2"), memory_mib=128, uefi=uefi, words=words)
         made = cls(host.lab, stack, host.define(recipe, start=start))
         wait_until(f"{name} is known", lambda: stack.machine(name)["disks"] not in ("", "[]"), seconds=30)
         if start:

@@ -72,7 +72,7 @@ def _set_mac(node: etree._Element) -> None:
 
 
 def _fresh(node: etree._Element) -> None:
-    """libvirt makes them anew: a generation id, and UEFI variables in a file of the new name."""
+    """libvirt makes them anew: a generation id, and the name of the file for UEFI variables (virt.variables copies what is in it)."""
     parent = node.getparent()
     if node.tag == "nvram":
         node.text = None

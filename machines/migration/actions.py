@@ -1,0 +1,81 @@
+"""What a person may ask: machines to be moved. Each returns a Job or raises jobs.submit.Refused; none reaches a hypervisor."""
+
+from __future__ import annotations
+
+from typing import NoReturn
+
+from django.utils.translation import gettext as _
+
+from accounts import audit
+from accounts.models import User
+from accounts.roles import Role
+from hosts import access as host_access
+from hosts.models import Host
+from jobs import submit as jobs
+from jobs.models import Job
+from jobs.submit import Refused
+from machines.migration import ways
+from machines.migration.options import Options
+from machines.models import Machine
+
+MOVE = "machines.migration.move"
+
+
+def move(asker: User | None, machine: Machine, target: Host, options: Options, parent: Job | None = None) -> Job:
+    """Needs the role manager on the machine and on the target (checked by access.get and target_of)."""
+    reason = refusal(machine) or target_refusal(machine, target) or options.problem
+    if reason:
+        _refuse(asker, machine, target, reason)
+    return jobs.submit(
+        MOVE,
+        machine.subject,
+        asked_by=asker,
+        params={"uuid": machine.uuid, "target": target.pk, "target_name": target.name, "options": options.as_json()},
+        parent=parent,
+        through=lanes_of(machine.host_id, target.pk),
+    )
+
+
+def target_of(user: User, host_id: int) -> Host:
+    """A host on which the person may make machines; others are as if they were not there."""
+    host = host_access.visible(user, Role.MANAGER).filter(pk=host_id).first()
+    if host is None:
+        raise Refused(_("There is no such host, or you may not make machines on it."))
+    return host
+
+
+def refusal(machine: Machine) -> str:
+    """Why it can't be moved anywhere now, or "" when it can; the pages show the same words."""
+    if machine.gone_at:
+        return _("It is not on its host any more.")
+    if machine.is_stale:
+        return _("%(host)s does not answer.") % {"host": machine.host.name}
+    if machine.host.driver != "qemu" or machine.host.kind == "test":
+        return _("libvirt's test driver can't move machines.")
+    if machine.has_saved_image and not machine.is_active:
+        return _("Its memory is saved on its host. Start it, or throw the saved state away, first.")
+    return ""
+
+
+def target_refusal(machine: Machine, target: Host) -> str:
+    """Why it can't be moved to just this host, as far as rows tell, or "" when it can."""
+    if target.pk == machine.host_id:
+        return _("It is on %(host)s already.") % {"host": target.name}
+    if target.is_stale:
+        return _("%(host)s does not answer.") % {"host": target.name}
+    if target.driver != "qemu" or target.kind == "test":
+        return _("libvirt's test driver takes no machines.")
+    if not ways.libvirt_uri(target):
+        return _("Nobody knows how other hosts reach %(host)s. Set its migration address.") % {"host": target.name}
+    return ""
+
+
+def lanes_of(source_id: int, target_id: int) -> list[str]:
+    """What moves share: so many out of a host at once, so many into one, so many between two."""
+    low, high = sorted((source_id, target_id))
+    return [f"moves-out:{source_id}", f"moves-in:{target_id}", f"moves-link:{low}-{high}"]
+
+
+def _refuse(asker: User | None, machine: Machine, target: Host, reason: str) -> NoReturn:
+    audit.record(MOVE, machine.name, actor=asker, result="refused", detail={"machine": machine.pk, "to": target.name, "why": reason})
+    raise Refused(f"{machine.name}: {reason}")

@@ -1,0 +1,96 @@
+"""A move in a worker: both its hosts, the machine, and what is known of each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any, TypeVar
+
+from hosts.connections import connection_to
+from hosts.models import Host
+from jobs.work import Work
+from machines.migration.models import Move
+from machines.migration.options import Options
+from machines.models import Machine
+from virt import machine as virt_machine
+from virt.connection import Connection
+from virt.errors import NotFound, VirtError
+from virt.machine import MachineSeen
+from virt.machine import State as Seen
+
+T = TypeVar("T")
+_INCOMING = ("migrating", "starting")
+
+
+class Hosted:
+    """One move's hosts. The source is the host that the machine was on when the job was asked for: its row may be the target's by now."""
+
+    def __init__(self, work: Work) -> None:
+        self.work = work
+        self.uuid = str(work.params["uuid"])
+        self.options = Options.from_json(work.params.get("options") or {})
+        self.source_host, self.target_host = _host(work.job.host_id), _host(int(work.params["target"]))
+
+    @property
+    def name(self) -> str:
+        return self.work.job.subject_name
+
+    @property
+    def row(self) -> Machine | None:
+        return Machine.objects.filter(pk=self.work.subject_id).first()
+
+    # Asked for each time: a connection that broke is opened anew.
+
+    @property
+    def source(self) -> Connection:
+        return connection_to(self.source_host)
+
+    @property
+    def target(self) -> Connection:
+        return connection_to(self.target_host)
+
+    @cached_property
+    def record(self) -> Move:
+        """Its own row, made at its first step."""
+        move, _ = Move.objects.get_or_create(job=self.work.job, defaults={"uuid": self.uuid, "source": self.source_host, "target": self.target_host})
+        return move
+
+    def on_source(self) -> MachineSeen | None:
+        return virt_machine.read(self.source, self.uuid)
+
+    def on_target(self) -> MachineSeen | None:
+        return virt_machine.read(self.target, self.uuid)
+
+
+def is_on(seen: MachineSeen | None) -> bool:
+    return seen is not None and seen.state not in (Seen.OFF, Seen.CRASHED)
+
+
+def is_arriving(seen: MachineSeen | None) -> bool:
+    """There, but not alive yet: libvirt has made room for it and waits for its memory."""
+    return seen is not None and seen.state == Seen.PAUSED and seen.reason in _INCOMING
+
+
+def lives(seen: MachineSeen | None) -> bool:
+    """It is the machine's one body: it runs there, or stands still for a reason of its own."""
+    return is_on(seen) and not is_arriving(seen)
+
+
+def quietly(deed: Callable[[], T]) -> T | None:
+    """What is nice to have must not break the job."""
+    try:
+        return deed()
+    except VirtError:
+        return None
+
+
+def _host(pk: int) -> Host:
+    host = Host.objects.filter(pk=pk).first()
+    if host is None:
+        raise NotFound("One of its hosts is not known here any more.")
+    return host
+
+
+def facts(**given: Any) -> dict[str, Any]:
+    """Without what is not known."""
+    return {name: value for name, value in given.items() if value is not None}

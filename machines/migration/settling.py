@@ -1,0 +1,22 @@
+"""What became of a move whose worker died: both hosts are asked, and only looked at."""
+
+from __future__ import annotations
+
+from jobs.registry import Fate
+from machines.migration.hosting import Hosted, is_on, lives
+from virt import migration
+
+
+def fate(hosted: Hosted) -> Fate:
+    """libvirt goes on by itself: it still does, or the machine is on the one host or the other.
+
+    On the target it is "still running" until what libvirt does not carry has followed: the turn that goes on does that.
+    """
+    if migration.running(hosted.source, hosted.uuid):
+        return Fate.STILL_RUNNING
+    there, here = hosted.on_target(), hosted.on_source()
+    if is_on(here):
+        return Fate.NOT_DONE
+    if lives(there) or (there is not None and here is None):
+        return Fate.DONE if hosted.record.done_at else Fate.STILL_RUNNING
+    return Fate.NOT_DONE

@@ -1,0 +1,74 @@
+"""A guest with a disk whose machine is moved by the product: what it holds is compared before and after."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from tests.lab.guests import Image
+from tests.lab.lab import Guest, Host, Lab
+from tests.lab.snapshots.guest import Writing
+from tests.stack import Stack
+from tests.waiting import wait_until
+
+HOSTS = ("h1", "h2", "h3")
+_SET_WAYS = """
+import json, sys
+from hosts.models import Host
+from machines.migration import ways
+for name, (libvirt, data) in json.load(sys.stdin).items():
+    ways.set_way(Host.objects.get(name=name), libvirt=libvirt, data=data)
+"""
+
+
+def set_ways(stack: Stack, transport: str = "tcp", hosts: tuple[str, ...] = HOSTS) -> None:
+    """How the hosts of the lab reach each other."""
+    stack.manage("shell", "-c", _SET_WAYS, input=json.dumps({name: (f"qemu+{transport}://{name}/system", "") for name in hosts}))
+
+
+class Moving(Writing):
+    """`guest` is where it was made; `on` is where it is."""
+
+    @classmethod
+    def make(cls, stack: Stack, host: Host, name: str, image: Image | None, **more: Any) -> Moving:  # type: ignore[override]
+        made = Writing.make(stack, host, name, image, **more)
+        return cls(made.lab, made.stack, made.guest)
+
+    def on(self, host: str) -> Moving:
+        """The same machine, asked by way of another host."""
+        return Moving(self.lab, self.stack, Guest(self.lab[host], self.guest.name, self.guest.uuid))
+
+    def ask_to_move(self, target: str, **wish: Any) -> int:
+        body = {"target": self.stack.host(target)["id"], **wish}
+        answer = self.stack.api.request("POST", f"machines/{self.number}/move", body)
+        assert answer.status == 202, answer
+        return int(answer.body["id"])
+
+    def move(self, target: str, **wish: Any) -> Moving:
+        """Until it is there and shown there, and nowhere else."""
+        number = self.number
+        self.done(self.ask_to_move(target, **wish))
+        self.is_only_on(target, number)
+        return self.on(target)
+
+    def is_only_on(self, target: str, number: int) -> None:
+        """One machine, one row: the one that it had."""
+        there = self.stack.host(target)["id"]
+        rows = lambda: [(row["id"], row["host_id"]) for row in self.stack.rows("SELECT * FROM machines_machine WHERE uuid = ?", self.guest.uuid)]  # noqa: E731
+        try:
+            wait_until("its row is the target's", lambda: rows() == [(number, there)], seconds=20)
+        except AssertionError:
+            raise AssertionError((rows(), self.where(self.lab), self.stack.log[-6000:])) from None
+        assert self.where(self.lab) == [target]
+
+    def where(self, lab: Lab) -> list[str]:
+        """The hosts that know it."""
+        return [host.name for host in lab.hosts if self.guest.uuid in host.virsh("list", "--all", "--uuid").split()]
+
+    def history(self) -> list[str]:
+        return [row["words"] for row in self.stack.rows("SELECT words FROM machines_event WHERE machine_id = ? ORDER BY id", self.number)]
+
+
+def disk_of(host: Host, path: str) -> Path:
+    return host.directory / path.lstrip("/")

@@ -1,0 +1,12 @@
+"""Moving machines: the role manager on the machine, and on the host that it goes to (tests/integration/migration)."""
+
+from __future__ import annotations
+
+from accounts.roles import Role
+from tests.security.rows import Row, does
+
+PAGES: dict[str, Row] = {}
+
+CALLS: dict[str, Row] = {
+    "POST /machines/{machine_id}/move": does(Role.MANAGER, "machine", {"target": 999_999}, changes=False),
+}
