@@ -47,6 +47,7 @@ STUDIES: tuple[Study, ...] = (
     Study(snapshots.NAME, snapshots.PERIOD_SECONDS, snapshots.read, snapshots.store),
     # A new QEMU or firmware shows by the next look; the first one on a fresh libvirtd takes a minute: the last in line.
     Study("capabilities", 600.0, capabilities.offers, devices.store_offers),
+    Study(devices.NAME, devices.PERIOD_SECONDS, devices.read, devices.store, frozenset({"node-device"})),
     Study(readiness.NAME, readiness.PERIOD_SECONDS, readiness.read, readiness.store),
 )
 
