@@ -18,7 +18,7 @@ from virt.nodedev import HostDevice
 NAME = "devices"
 # Plugged in and pulled out with events; a driver that is bound to another, or functions that are made, come without.
 PERIOD_SECONDS = 300.0
-_LENGTHS = {field.name: field.max_length for field in Device._meta.get_fields() if getattr(field, "max_length", None)}
+_LENGTHS = {field.name: field.max_length for field in Device._meta.concrete_fields}
 _LARGEST = 2**31 - 1
 
 

@@ -12,7 +12,7 @@ from virt.xml.read.values import attribute, whole
 
 @dataclass(frozen=True, slots=True)
 class Hostdev:
-    """`kind` "pci", "usb", "mdev"; `address` as of virt.nodedev.HostDevice. A USB device may be named by its ids ("1050:0407") instead, wherever it is plugged in."""
+    """`kind` "pci", "usb", "mdev"; `address` as of virt.nodedev.HostDevice; or for USB `ids` ("1050:0407"), wherever it is plugged in."""
 
     kind: str
     address: str = ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from lxml import etree
 
@@ -88,7 +89,7 @@ def read_nodedev(xml: str) -> NodeDevice:
     )
 
 
-def _pci(node: etree._Element) -> dict[str, object]:
+def _pci(node: etree._Element) -> dict[str, Any]:
     group = node.find("iommuGroup")
     numa = attribute(node.find("numa"), "node")
     functions = node.find("capability[@type='virt_functions']")
@@ -106,11 +107,11 @@ def _pci(node: etree._Element) -> dict[str, object]:
     }
 
 
-def _usb(node: etree._Element) -> dict[str, object]:
+def _usb(node: etree._Element) -> dict[str, Any]:
     return {"address": f"{whole(text(node, 'bus')):03}:{whole(text(node, 'device')):03}"}
 
 
-def _mdev(node: etree._Element) -> dict[str, object]:
+def _mdev(node: etree._Element) -> dict[str, Any]:
     number = attribute(node.find("iommuGroup"), "number")
     return {"address": text(node, "uuid"), "mdev_type": attribute(node.find("type"), "id"), "iommu_group": whole(number) if number else None}
 
