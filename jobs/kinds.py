@@ -30,6 +30,7 @@ class Kind:
         title, words, fix and detail.
     again: asks for the same once more on behalf of a person, with the checks of the first time; raises jobs.submit.Refused,
         Http404 or PermissionDenied. None: it is not offered.
+    tells: a job's figures in words, while it runs: titles with their values.
     stops: what cancelling one that runs means, for the question before it; "" for the usual words.
     """
 
@@ -44,6 +45,7 @@ class Kind:
     steps: Callable[[int], list[Any]] | None = None
     again: Callable[[User, Job], Job] | None = None
     stops: Any = ""
+    tells: Callable[[dict[str, Any]], list[tuple[Any, str]]] | None = None
 
     @property
     def queue(self) -> str:

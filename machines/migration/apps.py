@@ -11,9 +11,19 @@ class MigrationConfig(AppConfig):
         from django.conf import settings
 
         from jobs import kinds, lanes
+        from machines.migration import figures
 
         for lane in ("moves-out", "moves-in", "moves-link"):
             lanes.limit(lane, lambda: settings.MOVES_AT_ONCE)
         kinds.declare(
-            kinds.Kind("machines.migration.move", "Move", "arrows-right-left", quick=False, bulk=True, cancellable=True, stirs=("pool", "snapshots")),
+            kinds.Kind(
+                "machines.migration.move",
+                "Move",
+                "arrows-right-left",
+                quick=False,
+                bulk=True,
+                cancellable=True,
+                tells=figures.words,
+                stirs=("pool", "snapshots"),
+            ),
         )

@@ -26,17 +26,24 @@ _NUMBERS = ("parallel", "bandwidth_mib", "max_downtime_ms")
 _DISK = "disk_"
 
 
+def _number(usual: Any) -> forms.NumberInput:
+    """What an empty field means stands in it."""
+    return forms.NumberInput(attrs={"placeholder": usual})
+
+
 class MoveForm(forms.Form):
     """`disk_<target>`: the pool that a disk is copied to, "" to use it where it lies. Also read from an address."""
 
     live = forms.BooleanField(label=_("The guest runs on while its memory is copied"), required=False)
     auto_converge = forms.BooleanField(label=_("Slow the guest down if its memory changes faster than it goes over"), required=False)
     post_copy = forms.BooleanField(label=_("Go over after the first round, the rest of the memory follows: ends for sure, no way back then"), required=False)
-    parallel = forms.IntegerField(label=_("Connections at once"), required=False, min_value=0, max_value=MOST_PARALLEL)
+    parallel = forms.IntegerField(label=_("Connections at once"), required=False, min_value=0, max_value=MOST_PARALLEL, widget=_number(_("one")))
     tls = forms.BooleanField(label=_("Encrypted by the hosts’ QEMUs, which need certificates"), required=False)
     tunnelled = forms.BooleanField(label=_("Through the hosts’ libvirt connection, where no other port is open"), required=False)
-    bandwidth_mib = forms.IntegerField(label=_("At most, MiB a second"), required=False, min_value=0, max_value=MOST_BANDWIDTH_MIB)
-    max_downtime_ms = forms.IntegerField(label=_("Longest pause at the end, ms"), required=False, min_value=0, max_value=LONGEST_DOWNTIME_MS)
+    bandwidth_mib = forms.IntegerField(label=_("At most, MiB/s"), required=False, min_value=0, max_value=MOST_BANDWIDTH_MIB, widget=_number(_("no limit")))
+    max_downtime_ms = forms.IntegerField(
+        label=_("Longest pause, ms"), required=False, min_value=0, max_value=LONGEST_DOWNTIME_MS, widget=_number(_("as the host has it"))
+    )
 
     def __init__(self, data: QueryDict) -> None:
         super().__init__(data if "form" in data else None, initial={"live": True})  # a tick that is missing was taken away, or not asked for yet

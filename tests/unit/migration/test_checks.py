@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from machines.migration.checks.facts import Case, Drive, Guest, Level, Link, Place, Reach, Shelf, Store, Way
 from machines.migration.checks.rules import blockers, judge
+from machines.migration.figures import words
 
 GIB = 2**30
 POOL = Shelf("default", "dir", "/images", "", True, 100 * GIB)
@@ -141,3 +142,9 @@ def test_whatever_is_known_there_is_an_answer(guest: Guest, online: bool, copies
         found = judge(Case(guest, SOURCE, place, Way(copies), stores=stores))
         assert all(finding.title and not finding.title.endswith(".") for finding in found)
         assert online or any(finding.blocks for finding in found)
+
+
+def test_what_libvirt_counts_is_told_in_words() -> None:
+    told = dict(words({"memory_left": GIB, "memory_total": 4 * GIB, "disk_left": 0, "disk_total": 0, "dirty_bps": 2**20, "iteration": 3, "downtime_ms": 120}))
+    assert told == {"Memory left": "1 GiB of 4 GiB", "Memory changes": "1 MiB/s", "Round": "3", "Expected pause": "120 ms"}
+    assert words({}) == []
