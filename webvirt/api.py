@@ -21,6 +21,7 @@ from accounts.api import router as accounts
 from consoles.api import own_router as all_consoles
 from consoles.api import router as consoles
 from hosts.api import router as hosts
+from hosts.storage.api import router as storage
 from jobs.api import router as jobs
 from jobs.submit import Refused
 from machines.api import router as machines
@@ -69,6 +70,7 @@ api.add_router("/machines", hardware, tags=["hardware"])
 api.add_router("/machines", migration, tags=["moving"])
 api.add_router("/machines", consoles, tags=["consoles"])
 api.add_router("/consoles", all_consoles, tags=["consoles"])
+api.add_router("/storage", storage, tags=["storage"])
 api.add_router("/jobs", jobs, tags=["jobs"])
 
 
