@@ -126,6 +126,21 @@ def test_the_plan_is_shown_first_and_follows_what_is_chosen(hosts: list[Host], r
     assert not Round.objects.exists()
 
 
+def test_the_ways_of_a_plan_are_tried_at_once(hosts: list[Host], root_client: Client) -> None:
+    for name in "abc":
+        a_machine(hosts[0], name)
+    address = f"/hosts/{hosts[0].pk}/maintenance/"
+    piece = text(root_client.post(address, {**WISH, "do": "try"}, headers={"WV-Fragment": "plan"}))
+    assert "Whether h2, h3 can be reached from there was not tried yet." in piece
+    job = Job.objects.get()
+    assert (job.kind, job.subject_id, job.params) == ("machines.moves.try_reach", hosts[0].pk, {"targets": [hosts[1].pk, hosts[2].pk]})
+    Reach.objects.create(source=hosts[0], target=hosts[1], works=True)
+    Reach.objects.create(source=hosts[0], target=hosts[2], works=False, words="No route to host.")
+    piece = text(root_client.post(address, WISH, headers={"WV-Fragment": "plan"}))
+    assert "not tried yet" not in piece
+    assert piece.count('<td class="c-to"><bdi>h2</bdi>') == 3, "nobody goes where the way is broken"
+
+
 def test_begin_shows_itself_everywhere_and_ends(hosts: list[Host], root_client: Client, finish: Callable[..., None]) -> None:
     machine = a_machine(hosts[0], "plain")
     address = f"/hosts/{hosts[0].pk}/maintenance/"
