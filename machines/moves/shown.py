@@ -49,6 +49,11 @@ class Line:
         return _("moves while it runs") if line.guest.running else _("moves, off")
 
     @property
+    def warnings(self) -> list[str]:
+        """Without the way to the target: that is said once for all."""
+        return [finding.title for finding in self.planned.warnings if finding.at != "reach"]
+
+    @property
     def glyph(self) -> str:
         if self.planned.is_stuck:
             return "warn"
@@ -91,6 +96,20 @@ class ShownPlan:
         """Of the hosts that get some."""
         arrivals = Counter(line.target.id for line in self.plan.moving if line.target)
         return [_fill(place, self.plan.after[place.id], arrivals[place.id]) for place in self.plan.before.values() if arrivals[place.id]]
+
+    @cached_property
+    def untried(self) -> dict[int, set[int]]:
+        """Source → targets of the plan between which no move was tried yet."""
+        found: dict[int, set[int]] = {}
+        for line in self.plan.moving:
+            if line.target and any(finding.at == "reach" for finding in line.warnings):
+                found.setdefault(line.guest.host_id, set()).add(line.target.id)
+        return found
+
+    @property
+    def untried_names(self) -> list[str]:
+        wanted = set().union(*self.untried.values()) if self.untried else set()
+        return sorted(place.name for place in self.plan.before.values() if place.id in wanted)
 
     @property
     def does_something(self) -> bool:

@@ -48,8 +48,10 @@ def maintenance(request: HttpRequest, pk: int) -> HttpResponse:
         except Refused as exc:
             return answers.refused(request, str(exc), page)
         return answers.done(request, page, words=_("Maintenance of %(name)s begins.") % {"name": host.name}, job_id=job.pk if job else None, go=True)
-    made = actions.plan_of_maintenance(user, host, form.wishes)
-    return _show_maintenance(request, host, ShownPlan(made, form))
+    plan = ShownPlan(actions.plan_of_maintenance(user, host, form.wishes), form)
+    if refused := _try_ways(request, plan):
+        return answers.refused(request, refused, reverse("moves:maintenance", args=[pk]))
+    return _show_maintenance(request, host, plan)
 
 
 @require_http_methods(["GET", "POST"])
@@ -114,8 +116,11 @@ def selection(request: HttpRequest) -> HttpResponse:
         except Refused as exc:
             return answers.refused(request, str(exc), reverse("machines:list"))
         return answers.done(request, found.get_absolute_url(), words=_("They are on their way."), job_id=found.job_id, go=True)
+    plan = ShownPlan(actions.plan_for(user, machines, form.wishes), form)
+    if refused := _try_ways(request, plan):
+        return answers.refused(request, refused, reverse("machines:list"))
     context = {
-        "shown": ShownPlan(actions.plan_for(user, machines, form.wishes), form),
+        "shown": plan,
         "form": form,
         "hidden": chosen.fields_of(machines),
         "not_mine": wanted.count() - len(machines),
@@ -143,6 +148,19 @@ def stop(request: HttpRequest, pk: int) -> HttpResponse:
     except Refused as exc:
         return answers.refused(request, str(exc), page)
     return answers.done(request, page, words=_("No more are begun."))
+
+
+def _try_ways(request: HttpRequest, plan: ShownPlan) -> str:
+    """With `do=try`: between all hosts of the plan that were not tried. Why not, or ""."""
+    if request.method != "POST" or request.POST.get("do") != _TRIES:
+        return ""
+    hosts = Host.objects.in_bulk([*plan.untried, *set().union(*plan.untried.values(), set())])
+    try:
+        for source, targets in plan.untried.items():
+            actions.try_reach(user_of(request), hosts[source], [hosts[pk] for pk in sorted(targets)])
+    except Refused as exc:
+        return str(exc)
+    return ""
 
 
 def _show_maintenance(request: HttpRequest, host: Host, plan: ShownPlan | None) -> HttpResponse:

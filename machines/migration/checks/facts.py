@@ -53,6 +53,7 @@ class Drive:
     pool: str = ""
     size_bytes: int = 0
     cache: str = ""
+    format: str = ""
     readonly: bool = False
     backed: bool = False
 

@@ -12,6 +12,7 @@ from lxml import etree
 
 from hosts.devices.models import HostCapabilities
 from hosts.models import Host
+from hosts.networks.models import Network
 from hosts.storage.models import Pool, Volume
 from jobs.models import ACTIVE, Job
 from machines.hardware.models import LiveDefinition
@@ -77,7 +78,7 @@ class Ground:
         read, root = read_definition(xml), tree.parse(xml)
         disks = [
             {"target": disk.target, "device": disk.device, "kind": disk.kind, "source": disk.source, "pool": disk.pool, "volume": disk.volume,
-             "cache": disk.cache, "readonly": disk.readonly, "backing_source": disk.backing_source}
+             "format": disk.format, "cache": disk.cache, "readonly": disk.readonly, "backing_source": disk.backing_source}
             for disk in read.disks if disk.source
         ]  # fmt: skip
         return {
@@ -107,6 +108,7 @@ class Ground:
             pool=volume.pool.name if volume else "",
             size_bytes=volume.capacity_bytes if volume else 0,
             cache=str(disk.get("cache", "")),
+            format=str(disk.get("format", "")),
             readonly=bool(disk.get("readonly")),
             backed=bool(disk.get("backing_source")),
         )
@@ -138,7 +140,8 @@ class Ground:
 
     def _place(self, host: Host) -> Place:
         data = self._offers.get(host.pk, {})
-        networks = frozenset(str(each["name"]) for each in host.networks if each.get("active"))
+        brief = [(str(each["name"]), str(each.get("bridge", ""))) for each in host.networks if each.get("active")]
+        networks = self._networks[host.pk] or brief  # of a host that was just added there are no rows yet
         return Place(
             id=host.pk,
             name=host.name,
@@ -161,10 +164,18 @@ class Ground:
                 Shelf(pool.name, pool.kind, pool.path, pool.source, pool.is_active and host.is_online, pool.available_bytes)
                 for pool in self._pools[host.pk]
             ),
-            networks=networks,
-            bridges=frozenset(str(each["bridge"]) for each in host.networks if each.get("active") and each.get("bridge")) or None,
+            networks=frozenset(name for name, _ in networks),
+            bridges=frozenset(bridge for _, bridge in networks if bridge),
             machines=self._names[host.pk],
         )  # fmt: skip
+
+    @cached_property
+    def _networks(self) -> defaultdict[int, list[tuple[str, str]]]:
+        """Active ones by host: name and bridge."""
+        found: defaultdict[int, list[tuple[str, str]]] = defaultdict(list)
+        for host_id, name, bridge in Network.objects.filter(host__in=self.hosts, gone_at=None, active=True).values_list("host_id", "name", "bridge"):
+            found[host_id].append((name, bridge))
+        return found
 
     @cached_property
     def _offers(self) -> dict[int, dict[str, Any]]:

@@ -9,6 +9,7 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
+from accounts import tokens
 from accounts.models import User
 from accounts.roles import Role
 from hosts.models import Host
@@ -125,6 +126,21 @@ def test_the_plan_is_shown_first_and_follows_what_is_chosen(hosts: list[Host], r
     assert not Round.objects.exists()
 
 
+def test_the_ways_of_a_plan_are_tried_at_once(hosts: list[Host], root_client: Client) -> None:
+    for name in "abc":
+        a_machine(hosts[0], name)
+    address = f"/hosts/{hosts[0].pk}/maintenance/"
+    piece = text(root_client.post(address, {**WISH, "do": "try"}, headers={"WV-Fragment": "plan"}))
+    assert "Whether h2, h3 can be reached from there was not tried yet." in piece
+    job = Job.objects.get()
+    assert (job.kind, job.subject_id, job.params) == ("machines.moves.try_reach", hosts[0].pk, {"targets": [hosts[1].pk, hosts[2].pk]})
+    Reach.objects.create(source=hosts[0], target=hosts[1], works=True)
+    Reach.objects.create(source=hosts[0], target=hosts[2], works=False, words="No route to host.")
+    piece = text(root_client.post(address, WISH, headers={"WV-Fragment": "plan"}))
+    assert "not tried yet" not in piece
+    assert piece.count('<td class="c-to"><bdi>h2</bdi>') == 3, "nobody goes where the way is broken"
+
+
 def test_begin_shows_itself_everywhere_and_ends(hosts: list[Host], root_client: Client, finish: Callable[..., None]) -> None:
     machine = a_machine(hosts[0], "plain")
     address = f"/hosts/{hosts[0].pk}/maintenance/"
@@ -211,3 +227,31 @@ def test_a_plan_of_many_takes_few_queries(count: int, hosts: list[Host], root_cl
         a_machine(hosts[0], f"m{number:03d}", shared=False, pool="local", memory_bytes=GIB // 8)
     with django_assert_max_num_queries(60):
         assert root_client.get(f"/hosts/{hosts[0].pk}/maintenance/", headers={"WV-Fragment": "plan"}).status_code == 200
+
+
+# ── the API ──
+
+
+def test_maintenance_by_the_api(hosts: list[Host], ann: User, finish: Callable[..., None]) -> None:
+    a_machine(hosts[0], "plain")
+    held = a_machine(hosts[0], "held", devices=PCI)
+    call = Client(headers={"Authorization": f"Bearer {tokens.create(ann, 'test')}"})
+    address = f"/api/v1/hosts/{hosts[0].pk}/maintenance"
+    plan = call.get(address).json()
+    assert plan["since"] is None
+    assert [(line["machine"], line["deed"]) for line in plan["plan"]] == [("held", "leave"), ("plain", "move")]
+    assert "0000:41:00.2" in plan["plan"][0]["why"]
+    begun = call.post(address, {"stuck": "shut-down"}, content_type="application/json")
+    assert begun.status_code == 202
+    job = Job.objects.get(pk=begun.json()["id"])
+    look(job)
+    for each in children(job):
+        finish(each)
+    assert look(job).result == {"done": 2}
+    ended = call.delete(address)
+    assert ended.status_code == 202
+    back = Job.objects.get(pk=ended.json()["id"])
+    look(back)
+    assert {each.kind for each in children(back)} == {"machines.migration.move", "machines.start"}
+    sent = call.post("/api/v1/moves", {"machine_ids": [held.pk], "to": hosts[1].pk}, content_type="application/json")
+    assert sent.status_code == 409, "it is being started"

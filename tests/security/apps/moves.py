@@ -42,4 +42,9 @@ PAGES = {
 }
 PAGES["moves:maintenance"].needs["GET"] = Role.VIEWER
 
-CALLS: dict[str, Row] = {}
+CALLS: dict[str, Row] = {
+    "GET /hosts/{host_id}/maintenance": reads(Role.MANAGER, "host"),
+    "POST /hosts/{host_id}/maintenance": does(Role.MANAGER, "host"),
+    "DELETE /hosts/{host_id}/maintenance": does(Role.MANAGER, "host", changes=False, method="DELETE"),  # it is in none
+    "POST /moves": does(SIGNED_IN, body=lambda world: {"machine_ids": [world.near.machine.pk, world.far.machine.pk]}, changes=False),
+}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from machines.migration.checks.facts import Case, Drive, Guest, Place, Reach, Shelf, Store, Way
@@ -99,6 +99,7 @@ PLACES = st.lists(
 STUCK = st.sampled_from([Deed.LEAVE, Deed.SHUT_DOWN, Deed.COLD])
 
 
+@settings(deadline=None)  # judging is quick, making such a fleet is not
 @given(GUESTS, PLACES, st.dictionaries(st.integers(1, 400), st.builds(Wish, st.sampled_from(list(Deed)), st.none() | st.integers(1, 40), STUCK)), STUCK)
 def test_whatever_the_fleet_looks_like(guests: list[Guest], places: list[Place], wishes: dict[int, Wish], stuck: Deed) -> None:
     wishes = {guest.id: Wish(stuck=stuck) for guest in guests} | wishes
