@@ -12,6 +12,8 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
+from accounts import tokens
+from accounts.models import User
 from hosts.devices import inventory
 from hosts.devices.models import Device
 from hosts.models import Host
@@ -82,6 +84,16 @@ def test_the_page_groups_filters_and_names_who_uses_what(client: Client) -> None
     assert "YubiKey" in used
     assert "Tesla" in page(client, on, "?show=mdev") and "Tesla" not in page(client, on, "?show=sriov")
     assert "ConnectX" in page(client, on, "?q=mlx5_core") and "No device fits" in page(client, on, "?q=nothing&show=<b>")
+
+
+def test_the_api_tells_the_same(client: Client) -> None:
+    on = host()
+    inventory.store(on.pk, recorded.server())
+    token = tokens.create(User.objects.get(username="root"), "t")
+    answer = Client().get(f"/api/v1/hosts/{on.pk}/devices", headers={"Authorization": f"Bearer {token}"}).json()
+    card = next(device for device in answer if device["address"] == "0000:41:00.0")
+    assert (card["iommu_group"], card["verdict"], card["holds"]) == (58, "careful", ["enp65s0f0np0"])
+    assert len(answer) == len(recorded.server()), "bridges and hubs too"
 
 
 def test_without_an_iommu_it_says_so(client: Client) -> None:

@@ -12,6 +12,8 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from accounts import tokens
+from accounts.models import User
 from accounts.roles import Role
 from hosts.models import Host
 from hosts.readiness import inventory
@@ -105,6 +107,21 @@ def test_only_what_may_be_seen() -> None:
     assert ">mine<" in page and "foreign" not in page
     assert viewer.get(f"/hosts/{foreign.pk}/readiness/").status_code == 404
     assert "Check again" not in text(viewer, f"/hosts/{mine.pk}/readiness/")
+
+
+def test_the_api_tells_the_same(client: Client) -> None:
+    on = host()
+    look(on, {"tpm": False})
+    token = tokens.create(User.objects.get(username="root"), "t")
+    headers = {"Authorization": f"Bearer {token}"}
+    told = Client().get(f"/api/v1/hosts/{on.pk}/readiness", headers=headers).json()
+    first = told["checks"][0]
+    assert (first["name"], first["state"], first["commands"][0]["where"], told["asked_itself"]) == ("tpm", "warning", "", True)
+    assert "apt install swtpm" in first["commands"][0]["text"]
+    assert Client().get("/api/v1/hosts/readiness", headers=headers).json()[0]["warnings"] == ["tpm"]
+    wishes.take({on.pk})
+    assert Client().post(f"/api/v1/hosts/{on.pk}/readiness/check", headers=headers).status_code == 202
+    assert wishes.take({on.pk})[on.pk] >= {"readiness"}
 
 
 def test_check_again_is_a_wish(client: Client) -> None:
