@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -189,6 +190,12 @@ def test_a_field_of_several_modes_stands_in_one_section() -> None:
             for field in section.fields:
                 where.setdefault(field.name, set()).add(section.name)
     assert {name for name, sections in where.items() if len(sections) > 1} == set()
+
+
+@pytest.mark.parametrize("described", [*MODES.values(), *PARTS.values()], ids=lambda each: each.name)
+def test_no_field_hides_what_a_form_has_itself(described: Any) -> None:
+    """In a browser form.id is the field of that name, where there is one."""
+    assert not {each.name for each in described.fields} & {"id", "action", "method", "elements", "submit", "reset"}
 
 
 # ── live ──
