@@ -113,6 +113,24 @@ class Stats:
     ended: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Definitions:
+    """As another host can take them, secrets included: never to be kept or shown. `stored` is "" for a transient machine or one that is off."""
+
+    xml: str
+    stored: str
+
+
+def definitions(connection: Connection, uuid: str) -> Definitions:
+    with translate():
+        domain = connection.raw.lookupByUUIDString(uuid)
+        flags = libvirt.VIR_DOMAIN_XML_SECURE | libvirt.VIR_DOMAIN_XML_MIGRATABLE
+        if not domain.isActive():
+            return Definitions(domain.XMLDesc(flags | libvirt.VIR_DOMAIN_XML_INACTIVE), "")
+        stored = domain.XMLDesc(flags | libvirt.VIR_DOMAIN_XML_INACTIVE) if domain.isPersistent() else ""
+        return Definitions(domain.XMLDesc(flags), stored)
+
+
 def move(connection: Connection, uuid: str, order: Order) -> None:
     """Returns when the machine is on the target, or raises and it runs on here. Takes as long as it takes."""
     with translate():
@@ -134,6 +152,13 @@ def probe(connection: Connection, uuid: str, to: str) -> None:
             if exc.get_error_code() != libvirt.VIR_ERR_OPERATION_INVALID or exc.get_error_domain() != libvirt.VIR_FROM_QEMU:
                 raise
     return
+
+
+def forget(connection: Connection, uuid: str) -> None:
+    """Undefine what stayed behind of a machine that moved. Unlike virt.machine.undefine it leaves files alone."""
+    with translate():
+        domain = connection.raw.lookupByUUIDString(uuid)
+        domain.undefineFlags(libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA | libvirt.VIR_DOMAIN_UNDEFINE_KEEP_NVRAM)
 
 
 def set_max_downtime(connection: Connection, uuid: str, milliseconds: Milliseconds) -> None:

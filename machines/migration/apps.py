@@ -14,6 +14,8 @@ class MigrationConfig(AppConfig):
 
         for lane in ("moves-out", "moves-in", "moves-link"):
             lanes.limit(lane, lambda: settings.MOVES_AT_ONCE)
+        again = ("pool", "snapshots")
         kinds.declare(
-            kinds.Kind("machines.migration.move", "Move", "arrows-right-left", quick=False, cancellable=True, stirs=("pool", "snapshots")),
+            kinds.Kind("machines.migration.move", "Move", "arrows-right-left", quick=False, cancellable=True, stirs=again),
+            kinds.Kind("machines.migration.clean_up", "Clean up after a move", "trash", quick=False, stirs=again),
         )
