@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 
+from hosts.connections import another_to
 from jobs.work import Cancelled
 from machines.migration import carrying, cleaning, disks, ways
 from machines.migration.disks import Disks
@@ -133,21 +134,26 @@ def _order(hosted: Hosted, seen: MachineSeen, found: Disks) -> Order:
 
 
 def _run(hosted: Hosted, order: Order) -> None:
-    """libvirt's own call; it ends well, or where the machine is then decides how it ended."""
+    """libvirt's own call."""
     hosted.work.phase("Preparing the target")
-    connection = hosted.source
-    try:
-        with followed(hosted):
-            migration.move(connection, hosted.uuid, order)
-    except VirtError as exc:
-        if not connection.is_alive():
-            raise SourceLost(f"{hosted.source_host.name} was lost on the way.", exc.detail) from exc
-        if has_arrived(hosted):
-            hosted.work.log(f"It is on the target all the same. {exc} {exc.detail}")
-            return
-        if hosted.work.cancelled():
-            raise Cancelled from None
-        if isinstance(exc, HostUnreachable):
-            words = f"{hosted.source_host.name} lost {hosted.target_host.name}, or does not reach it: {exc}"
-            raise OperationFailed(words, exc.detail) from exc
-        raise
+    # A link of its own: a call that waits for minutes must not hold up other moves of this process.
+    with another_to(hosted.source_host) as connection:
+        try:
+            with followed(hosted):
+                migration.move(connection, hosted.uuid, order)
+        except VirtError as exc:
+            if not connection.is_alive():
+                raise SourceLost(f"{hosted.source_host.name} was lost on the way.", exc.detail) from exc
+            _end_as_it_is(hosted, exc)
+
+
+def _end_as_it_is(hosted: Hosted, exc: VirtError) -> None:
+    """libvirt gave up: where the machine is now decides."""
+    if has_arrived(hosted):
+        hosted.work.log(f"It is on the target all the same. {exc} {exc.detail}")
+    elif hosted.work.cancelled():
+        raise Cancelled from None
+    elif isinstance(exc, HostUnreachable):
+        raise OperationFailed(f"{hosted.source_host.name} lost {hosted.target_host.name}, or does not reach it: {exc}", exc.detail) from exc
+    else:
+        raise exc

@@ -33,6 +33,8 @@ def make_pools(lab: Lab) -> None:
         for name, path in (("local", LOCAL), ("other", OTHER)):
             if name not in host.virsh("pool-list", "--name", "--all").split():
                 host.virsh("pool-define-as", name, "dir", "--target", path)
+                host.virsh("pool-autostart", name)
+            if name not in host.virsh("pool-list", "--name").split():
                 host.virsh("pool-start", name)
 
 
