@@ -33,7 +33,7 @@ _NOTHING = Glance(None, [])
 _FIELDS = (
     "pk", "name", "kind", "driver", "address", "port", "login", "path", "session", "enabled", "state", "state_since", "last_seen_at", "error",
     "host_uuid", "hostname", "hypervisor", "hypervisor_version", "libvirt_version", "cpus", "memory_bytes", "kvm", "pools",
-    "cpu_percent", "memory_used_bytes", "latency_ms",
+    "cpu_percent", "memory_used_bytes", "latency_ms", "maintenance_since",
 )  # fmt: skip
 
 

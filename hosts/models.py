@@ -82,6 +82,8 @@ class Host(models.Model):
     cpu_percent = models.FloatField(null=True)
     memory_used_bytes = models.BigIntegerField(null=True)
 
+    maintenance_since = models.DateTimeField(null=True)  # nothing new is placed there until it ends; written by machines/moves alone
+
     lease_owner = models.CharField(max_length=64, blank=True, db_index=True)
     lease_until = models.DateTimeField(null=True)
 
@@ -102,6 +104,11 @@ class Host(models.Model):
     def is_stale(self) -> bool:
         """What is shown of its machines is its last sight."""
         return self.state != State.ONLINE
+
+    @property
+    def in_maintenance(self) -> bool:
+        """It takes no machines: neither new ones nor moved ones."""
+        return self.maintenance_since is not None
 
     @property
     def topics(self) -> list[str]:

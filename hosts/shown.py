@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from hosts.models import Host, State
 
@@ -22,12 +23,13 @@ _HEALTH = {
 
 def health(host: Host) -> str:
     """The shape: ok, warn, down, stale or maint."""
-    return _HEALTH[State(host.state)]
+    found = _HEALTH[State(host.state)]
+    return "maint" if found == "ok" and host.in_maintenance else found
 
 
 def word(host: Host) -> str:
     """What stands beside the shape."""
-    return str(State(host.state).label)
+    return gettext("Maintenance") if host.in_maintenance and host.state == State.ONLINE else str(State(host.state).label)
 
 
 def needs_somebody(host: Host) -> bool:

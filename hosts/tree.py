@@ -32,7 +32,7 @@ class Branch:
 
 
 def nodes(user: User) -> list[Node]:
-    hosts = access.visible(user).only("pk", "name", "state", "last_seen_at").order_by("name")
+    hosts = access.visible(user).only("pk", "name", "state", "last_seen_at", "maintenance_since").order_by("name")
     counts = guests.ask().counts(user)
     return [Node(host.pk, host.name, shown.health(host), shown.seen(host), counts.get(host.pk, 0)) for host in hosts]
 

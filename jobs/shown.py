@@ -22,7 +22,7 @@ _GLYPHS = {State.QUEUED: "asleep", State.RUNNING: "moving", State.DONE: "ok", St
 _AGAIN = (State.FAILED, State.INTERRUPTED, State.CANCELLED)
 _ORDER = {State.RUNNING: 0, State.QUEUED: 1}
 _MOST_CHILDREN = 500
-_UNTOLD = frozenset({"revision", "uuid", "edits", "xml", "based_on", "secret"})  # parameters that only our own code understands
+_UNTOLD = frozenset({"revision", "uuid", "edits", "xml", "based_on", "secret", "secret_uuid"})  # parameters that only our own code understands
 _ESTIMATE_AFTER_SECONDS, _ESTIMATE_AFTER_PERCENT = 3.0, 2.0
 
 
@@ -178,4 +178,6 @@ def ask_again(user: User, job: Job) -> Job:
 def _in_words(value: Any) -> str:
     if isinstance(value, bool):
         return _("yes") if value else _("no")
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_in_words(each)}" for name, each in value.items() if each)
     return ", ".join(map(_in_words, value)) if isinstance(value, list) else str(value)

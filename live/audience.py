@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _checkers: dict[str, Checker] = {}
 
-LISTS = frozenset({"machines", "hosts", "storage", "jobs", "fleet", "consoles"})
+LISTS = frozenset({"machines", "hosts", "storage", "networks", "jobs", "fleet", "consoles"})
 FOR_ADMINISTRATORS = frozenset({"people"})
 
 

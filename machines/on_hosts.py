@@ -55,6 +55,8 @@ class MachinesOnHosts:
         """Needs the role manager on the host (checked by hosts/access.py)."""
         if not host.is_online:
             raise Refused(f"{host.name} does not answer now.")
+        if host.in_maintenance:
+            raise Refused(f"{host.name} is in maintenance.")
         if host.kind == Kind.TEST:
             raise Refused("libvirt's test driver is another one in each process: what a worker makes there, nobody else sees.")
         if Machine.objects.filter(host=host, gone_at=None).exists():

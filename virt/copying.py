@@ -21,14 +21,9 @@ class Stopped(Exception):
     """`go_on` said no."""
 
 
-def exists(connection: Connection, path: str) -> bool:
-    with translate(), pool_at(connection.raw, os.path.dirname(path)) as pool:
-        return volume_in(pool, os.path.basename(path)) is not None
-
-
 def make_raw(connection: Connection, path: str, size_bytes: int) -> None:
-    """A file to copy into, in a folder that need not be a pool."""
-    with translate(), pool_at(connection.raw, os.path.dirname(path)) as pool:
+    """A file to copy into, in a folder that need not be a pool, nor be there."""
+    with translate(), pool_at(connection.raw, os.path.dirname(path), make=True) as pool:
         pool.createXML(build_xml(VolumeSpec(os.path.basename(path), size_bytes, "raw")), 0)
 
 

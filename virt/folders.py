@@ -13,8 +13,8 @@ MISSING = (libvirt.VIR_ERR_NO_STORAGE_VOL, libvirt.VIR_ERR_NO_STORAGE_POOL)
 
 
 @contextlib.contextmanager
-def pool_at(raw: libvirt.virConnect, folder: str) -> Iterator[libvirt.virStoragePool]:
-    """Active. The folder must exist. Inside `translate()`."""
+def pool_at(raw: libvirt.virConnect, folder: str, *, make: bool = False) -> Iterator[libvirt.virStoragePool]:
+    """Active. The folder must exist, or is made with `make`. Inside `translate()`."""
     try:
         found = raw.storagePoolLookupByTargetPath(folder)
     except libvirt.libvirtError as exc:
@@ -23,7 +23,7 @@ def pool_at(raw: libvirt.virConnect, folder: str) -> Iterator[libvirt.virStorage
     else:
         yield found
         return
-    made = raw.storagePoolCreateXML(_pool_xml(folder), 0)
+    made = raw.storagePoolCreateXML(_pool_xml(folder), libvirt.VIR_STORAGE_POOL_CREATE_WITH_BUILD if make else 0)
     try:
         yield made
     finally:

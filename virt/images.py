@@ -11,7 +11,7 @@ import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from virt import vhdx
+from virt import vhdx, vmdk
 from virt.errors import Invalid
 
 Read = Callable[[int, int], bytes]  # (offset, length) → bytes, fewer at the end of the file
@@ -19,8 +19,6 @@ Read = Callable[[int, int], bytes]  # (offset, length) → bytes, fewer at the e
 MOST_BYTES = 64 * 2**40
 CONVERTED_BY_HOST = frozenset({"qcow2", "vmdk", "vdi", "vpc"})  # libvirt's copy of a volume takes these, told explicitly by its pool
 
-_SECTOR = 512
-_LONGEST_DESCRIPTOR = 64 * 1024
 _NOT_TAKEN = (
     (b"QED\0", "QED images are not taken. Convert it to qcow2 first."),
     (b"COWD", "Old VMware sparse extents are not taken. Export the machine as OVA, or as one VMDK file."),
@@ -40,7 +38,7 @@ _NOT_TAKEN = (
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """`format`: "qcow2", "raw", "iso", "vmdk", "vdi", "vpc", "vpc-fixed", "vhdx", "ova". virtual_bytes: the disk that a guest would see."""
+    """`format`: "qcow2", "raw", "iso", "vmdk", "vmdk-split", "vdi", "vpc", "vpc-fixed", "vhdx", "ova". virtual_bytes: the disk that a guest would see."""
 
     format: str
     virtual_bytes: int
@@ -66,9 +64,7 @@ def _of(head: bytes, read: Read, size: int) -> Image:
     if head.startswith(b"KDMV"):
         return _vmdk(head, read)
     if b"# Disk DescriptorFile" in head[:512]:
-        raise Invalid(
-            "This VMDK holds no data: it names other files that do. Bring the machine as OVA, or as one VMDK file (monolithicSparse, streamOptimized)."
-        )
+        return Image("vmdk-split", vmdk_descriptor(read, size).virtual_bytes)
     if head[0x40:0x44] == b"\x7f\x10\xda\xbe":
         return _vdi(head)
     if head.startswith(b"conectix"):
@@ -122,19 +118,25 @@ def _refuse_data_file(read: Read, offset: int) -> None:
 def _vmdk(head: bytes, read: Read) -> Image:
     """https://www.vmware.com/app/vmdk/?src=vmdk: a sparse extent with its descriptor inside."""
     _version, _flags, capacity, _grain, start, length = struct.unpack_from("<IIQQQQ", head, 4)
-    if not capacity or not start or not 0 < length * _SECTOR <= _LONGEST_DESCRIPTOR:
-        raise Invalid("This VMDK has no disk in it, or no description of itself.")
-    text = read(start * _SECTOR, length * _SECTOR).split(b"\0")[0].decode("latin-1")
-    values = dict(re.findall(r'(?m)^\s*([A-Za-z.]+)\s*=\s*"?([^"\r\n]*)"?', text))
+    if not capacity or not start or not 0 < length * vmdk.SECTOR <= vmdk.LONGEST_DESCRIPTOR:
+        raise Invalid("This VMDK has no disk in it, or no description of itself: it is a part of one. Choose the file that names its parts.")
+    text = read(start * vmdk.SECTOR, length * vmdk.SECTOR).split(b"\0")[0].decode("latin-1")
+    values = vmdk.values_of(text)
     kind = values.get("createType", "")
     if kind not in ("monolithicSparse", "streamOptimized"):
         raise Invalid(f"A VMDK of the kind “{kind[:40]}” is not taken: only one file with its data in it (monolithicSparse, streamOptimized).")
-    if values.get("parentCID", "ffffffff").strip().lower() != "ffffffff" or "parentFileNameHint" in values:
-        raise Invalid("The VMDK only holds the differences to another file (a snapshot). Bring it in one piece.")
+    vmdk.refuse_parent(values)
     extents = re.findall(r"(?m)^\s*(?:RW|RDONLY|NOACCESS)\s+(\d+)\s+(\S+)", text)
     if len(extents) != 1 or extents[0][1] != "SPARSE":
         raise Invalid("The VMDK names other files or devices as its data. Bring it in one piece.")
-    return Image("vmdk", capacity * _SECTOR)
+    return Image("vmdk", capacity * vmdk.SECTOR)
+
+
+def vmdk_descriptor(read: Read, size: int) -> vmdk.Descriptor:
+    """Of an image "vmdk-split": which files hold it."""
+    if size > vmdk.LONGEST_DESCRIPTOR:
+        raise Invalid("This VMDK's description is longer than any real one's.")
+    return vmdk.read_descriptor(read(0, size).split(b"\0")[0].decode("utf-8", "replace"))
 
 
 def _vdi(head: bytes) -> Image:

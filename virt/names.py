@@ -1,4 +1,4 @@
-"""Names of volumes and places of pools: what a person or a browser says must not lead out of a pool, nor into the host's own files.
+"""Names of volumes, pools and networks, and places of pools: what a person or a browser says must not lead out of a pool, nor into the host's own files.
 
 libvirt checks less than this: it takes "-rf" for a volume, and lets a pool be made of /etc.
 """
@@ -32,6 +32,15 @@ def pool_name(name: str) -> str:
     if not name or name != name.strip() or name in (".", "..") or "/" in name or name.startswith(("-", ".")):
         raise Invalid("A pool's name is not empty, has no “/”, and does not begin with “-”, “.” or a space.")
     return _short_and_printable(name, "A pool's name")
+
+
+def network_name(name: str) -> str:
+    """The same for a network; libvirt names files and processes after it, and machines' definitions name it."""
+    if not name or name != name.strip() or name.startswith(("-", ".")) or any(letter in name for letter in "/\\'\"<>&"):
+        raise Invalid("A network's name is not empty, has none of / \\ ' \" < > &, and does not begin with “-”, “.” or a space.")
+    if any(letter.isspace() for letter in name):
+        raise Invalid("A network's name has no spaces: machines' cards name it.")
+    return _short_and_printable(name, "A network's name")
 
 
 def pool_target(path: str) -> str:

@@ -9,10 +9,12 @@ from dataclasses import dataclass
 import libvirt
 
 from virt.connection import Connection
-from virt.errors import Conflict
+from virt.errors import Conflict, Invalid, NotFound, OperationFailed
 from virt.translation import translate
 from virt.volume import Memory, VolumeSeen
-from virt.xml.read.pool import read_pool
+from virt.xml import tree
+from virt.xml.pools import pool_kind
+from virt.xml.read.pool import definition_of, read_pool
 
 Seconds = float
 
@@ -29,6 +31,7 @@ class PoolSeen:
 
     state     "running", "off", "building", "degraded", "inaccessible"
     source    in one line, "" for a directory of the host's own
+    xml       what is defined, without figures: what the pool is when it starts next. pending: it runs as something else still
     volumes   by name; None while the pool is off or could not be listed: what it holds is not known then
     """
 
@@ -45,6 +48,7 @@ class PoolSeen:
     source: str
     xml: str
     volumes: tuple[VolumeSeen, ...] | None
+    pending: bool = False
 
     @property
     def active(self) -> bool:
@@ -95,6 +99,28 @@ def define(connection: Connection, xml: str) -> str:
         return connection.raw.storagePoolDefineXML(xml, _validate(connection)).UUIDString()
 
 
+def redefine(connection: Connection, uuid: str, xml: str, *, based_on: str) -> None:
+    """Replace what is defined; a pool that runs goes on as it is until it is stopped.
+
+    `based_on`: the digest (virt.xml.tree) of what was edited. Raises Conflict when that is not there any more.
+    """
+    with translate():
+        pool = _pool(connection, uuid)
+        if tree.digest(_stored(pool, pool.XMLDesc(0))) != based_on:
+            raise Conflict("Somebody changed the definition meanwhile. Nothing was done; look at it and ask again.")
+        wanted = read_pool(xml)
+        if (wanted.uuid, wanted.name) != (uuid, pool.name()):
+            raise Invalid("The name and the UUID of a pool can't be changed.")
+        connection.raw.storagePoolDefineXML(xml, _validate(connection))
+
+
+def digest_of(connection: Connection, uuid: str) -> str:
+    """Of what is defined now."""
+    with translate():
+        pool = _pool(connection, uuid)
+        return tree.digest(_stored(pool, pool.XMLDesc(0)))
+
+
 def build(connection: Connection, uuid: str, *, overwrite: bool | None = None) -> None:
     """Make what the pool stands on: a directory, a volume group, a file system. `overwrite`: format even what has data on it.
 
@@ -139,13 +165,28 @@ def undefine(connection: Connection, uuid: str) -> None:
         _pool(connection, uuid).undefine()
 
 
-def sources(connection: Connection, kind: str, source_xml: str = "") -> str:
-    """What the host finds for a pool of this kind: libvirt's <sources> document. Unsupported for kinds that can't be searched for."""
-    with translate():
-        return connection.raw.findStoragePoolSources(kind, source_xml or None, 0)
+def sources(connection: Connection, kind: str, values: dict[str, str]) -> list[dict[str, str]]:
+    """What the host finds for a pool of this kind, as values of its fields. Raises Unsupported for kinds that can't be searched for."""
+    described = pool_kind(kind)
+    try:
+        with translate():
+            return described.found(connection.raw.findStoragePoolSources(kind, described.search_xml(values) or None, 0))
+    except OperationFailed as exc:
+        if "no storage pools were found" in exc.detail:
+            return []
+        raise
 
 
 # ── helpers ──
+
+
+def exists(connection: Connection, uuid: str) -> bool:
+    try:
+        with translate():
+            _pool(connection, uuid)
+    except NotFound:
+        return False
+    return True
 
 
 def _pool(connection: Connection, uuid: str) -> libvirt.virStoragePool:
@@ -177,7 +218,7 @@ def _refresh_now_and_then(connection: Connection, pool: libvirt.virStoragePool) 
 def _see(pool: libvirt.virStoragePool, memory: Memory | None, spare: Seconds) -> PoolSeen:
     number, capacity, allocation, available = pool.info()
     xml = pool.XMLDesc(0)
-    definition = read_pool(xml)
+    definition, stored = read_pool(xml), _stored(pool, xml)
     state = _STATES.get(number, "off")
     return PoolSeen(
         uuid=pool.UUIDString(),
@@ -191,9 +232,19 @@ def _see(pool: libvirt.virStoragePool, memory: Memory | None, spare: Seconds) ->
         available_bytes=available,
         path=definition.path,
         source=definition.source,
-        xml=xml,
+        xml=stored,
+        pending=stored != definition_of(xml),
         volumes=_volumes(pool, memory, spare) if memory is not None and state in ("running", "degraded") else None,
     )
+
+
+def _stored(pool: libvirt.virStoragePool, live: str) -> str:
+    try:
+        return definition_of(pool.XMLDesc(libvirt.VIR_STORAGE_XML_INACTIVE))
+    except libvirt.libvirtError as exc:
+        if exc.get_error_code() in (libvirt.VIR_ERR_INVALID_ARG, libvirt.VIR_ERR_NO_SUPPORT):
+            return definition_of(live)  # a driver that has only the one
+        raise
 
 
 def _volumes(pool: libvirt.virStoragePool, memory: Memory, spare: Seconds) -> tuple[VolumeSeen, ...] | None:

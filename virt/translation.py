@@ -56,6 +56,8 @@ def from_libvirt(exc: libvirt.libvirtError) -> VirtError:
     """
     code = exc.get_error_code() or 0
     detail = _OUR_FILES.sub("", exc.get_error_message() or str(exc) or "").strip()
+    if code in _VAGUE and (program := _MISSING_PROGRAM.search(detail)):
+        return Unsupported(_without(next(filter(None, program.groups()))), detail, code)
     if code in _VAGUE:
         for pattern, kind, words in _BY_TEXT:
             if pattern.search(detail):
@@ -66,6 +68,12 @@ def from_libvirt(exc: libvirt.libvirtError) -> VirtError:
             return found
     kind, words = _BY_CODE.get(code, (OperationFailed, ""))
     return kind(_named(words, detail) or _sentence(detail), detail, code)
+
+
+def _without(program: str) -> str:
+    name = program.rpartition("/")[2]
+    package = _PACKAGES.get(name, "")
+    return f"The program {name} is not on the host{f': install {package} there' if package else ''}."
 
 
 def from_ssh(said: str) -> VirtError | None:
@@ -99,8 +107,9 @@ _LOOKED_FOR = re.compile(r"with matching name '([^'\x00-\x1f]{1,200})'")
 
 
 def _sentence(detail: str) -> str:
-    """libvirt's text as a sentence of its own: its class prefix cut off, capitalised, with a full stop."""
+    """libvirt's text as a sentence of its own: its class prefix cut off, capitalised, with a full stop. Of a program that failed, what it said itself."""
     text = _PREFIX.sub("", detail).strip()
+    text = _PROGRAM.sub("", text).partition("\n")[0].strip() or text
     if not text:
         return "The operation failed, and libvirt did not say why."
     text = text[0].upper() + text[1:]
@@ -117,6 +126,25 @@ _PREFIX = re.compile(
     r"|XML document failed to validate against schema): ",
     re.IGNORECASE,
 )
+
+_PROGRAM = re.compile(r"^Child process \(.*?\) unexpected (exit )?status \d+: (libvirt:\s+error : )?", re.IGNORECASE | re.DOTALL)
+
+# Storage is mostly done by programs, which a host may lack.
+_MISSING_PROGRAM = re.compile(
+    r"cannot execute binary (/[\w./-]+): No such file|Cannot find '([\w.-]+)' in path"
+    r"|(/[\w./-]*iscsiadm) failed .* with status '127'|failed to find path for ([\w.-]+) binary"
+)
+_PACKAGES = {
+    "iscsiadm": "open-iscsi",
+    "zpool": "zfsutils-linux",
+    "zfs": "zfsutils-linux",
+    "parted": "parted",
+    "mkfs": "util-linux and the tools of the file system",
+    "showmount": "nfs-common",
+    "scrub": "scrub",
+    "qemu-img": "qemu-utils",
+    **dict.fromkeys(("vgchange", "vgcreate", "vgremove", "vgs", "lvs", "lvcreate", "lvremove", "pvcreate", "pvremove", "pvs", "vgscan"), "lvm2"),
+}
 
 # libvirt's domains (who reports) that speak of the way to the host, not of something on it.
 _LINK_DOMAINS = frozenset({libvirt.VIR_FROM_RPC, libvirt.VIR_FROM_REMOTE, libvirt.VIR_FROM_SSH, libvirt.VIR_FROM_LIBSSH})
@@ -285,6 +313,11 @@ _BY_TEXT: tuple[_Rule, ...] = (
     _rule(r"domain is not (paused|suspended)|not paused", WrongState, "The machine is not paused."),
     _rule(r"(no|without) (managed )?saved? (image|state)", WrongState, "The machine has no saved state."),
     _rule(r"transient domain|for transient|domain is transient", WrongState, "The machine is transient: it is gone once it stops, so this is not possible."),
+    _rule(
+        r"missing backend for pool type",
+        Unsupported,
+        "libvirt on the host can't make pools of this kind: its part for them is not installed (libvirt-daemon-driver-storage-…).",
+    ),
     _rule(r"already exists|already defined|already in use by", Conflict),
     _rule(r"no space left on device|disk quota exceeded", NoSpace, "The host has no room left on the disk."),
     _rule(r"cannot allocate memory|cannot set up guest memory", OperationFailed, "The host has not enough free memory for this machine."),

@@ -33,6 +33,44 @@ def users_of(connection: Connection, pool_uuid: str, name: str) -> list[User]:
         return [*_machines(connection.raw, mine), *_layers(connection.raw, mine, volume, pool_uuid)]
 
 
+def users_of_pool(connection: Connection, pool_uuid: str, *, running: bool) -> list[User]:
+    """Machines that use a volume of this pool now, and those whose snapshots do; `running`: only machines that are on.
+
+    What they name by path is asked for one by one: a pool may hold ten thousand volumes, a host has far fewer disks.
+    """
+    with translate():
+        raw = connection.raw
+        pool = raw.storagePoolLookupByUUIDString(pool_uuid)
+        name, found = pool.name(), []
+        for domain in raw.listAllDomains(libvirt.VIR_CONNECT_LIST_DOMAINS_ACTIVE if running else 0):
+            try:
+                xmls = [domain.XMLDesc(0)] if running else [domain.XMLDesc(0), domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)]
+                if any(_touches(raw, xml, name, pool_uuid) for xml in xmls):
+                    found.append(User("machine", domain.name()))
+                elif not running and any(_touches(raw, each.getXMLDesc(0), name, pool_uuid) for each in _snapshots(domain)):
+                    found.append(User("snapshots of", domain.name()))
+            except libvirt.libvirtError as exc:
+                if exc.get_error_code() != libvirt.VIR_ERR_NO_DOMAIN:
+                    raise
+        return found
+
+
+def _touches(raw: libvirt.virConnect, xml: str, pool: str, pool_uuid: str) -> bool:
+    try:
+        sources = read_sources(xml)
+    except Invalid:
+        return True  # rather refuse too much
+    return any(named == pool for named, _ in sources.volumes) or any(_pool_of(raw, path) == pool_uuid for path in sources.paths)
+
+
+def _pool_of(raw: libvirt.virConnect, path: str) -> str:
+    """The uuid of the active pool with that volume, "" for what is in none."""
+    try:
+        return raw.storageVolLookupByPath(path).storagePoolLookupByVolume().UUIDString()
+    except libvirt.libvirtError:
+        return ""
+
+
 @dataclass(frozen=True, slots=True)
 class _Volume:
     paths: frozenset[str]

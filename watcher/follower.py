@@ -208,6 +208,7 @@ class Follower:
                 life.rounds.within(name, _STUDY_AFTER, now)  # it is being read: what stirred it may have come too late for that
         if self._guests.leases_due(now):
             life.errands.send("leases", self._ask_leases, most=1)
+            life.rounds.within("dhcp", _STUDY_AFTER, now)
         for question in self._guests.due(now):
             life.questions.put(question)
         if life.questions.waiting:

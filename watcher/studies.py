@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hosts.devices import inventory as devices
+from hosts.networks import inventory as networks
 from hosts.storage import inventory as storage
 from machines.snapshots import inventory as snapshots
 from virt import capabilities
@@ -42,6 +43,10 @@ class Study:
 STUDIES: tuple[Study, ...] = (
     # A new file in a directory, a disk that grows, a pool that fills: libvirt sends no event for them.
     Study("pool", 60.0, storage.read, storage.store, frozenset({"pool"})),
+    # An update of a running network comes without an event.
+    Study("networks", 60.0, networks.read, networks.store, frozenset({"network"})),
+    # No event tells of them: soon after a machine starts they are read as often as its addresses are (watcher/guests.py).
+    Study("dhcp", 30.0, networks.read_leases, networks.store_leases, frozenset({"network"})),
     # No event tells of them.
     Study(snapshots.NAME, snapshots.PERIOD_SECONDS, snapshots.read, snapshots.store),
     # A new QEMU or firmware shows by the next look; the first one on a fresh libvirtd takes a minute: the last in line.

@@ -21,6 +21,8 @@ from accounts.api import router as accounts
 from consoles.api import own_router as all_consoles
 from consoles.api import router as consoles
 from hosts.api import router as hosts
+from hosts.networks.api import of_host as networks_of_host
+from hosts.networks.api import router as networks
 from jobs.api import router as jobs
 from jobs.submit import Refused
 from machines.api import router as machines
@@ -62,6 +64,8 @@ api = NinjaAPI(
 )
 api.add_router("/me", accounts, tags=["me"])
 api.add_router("/hosts", hosts, tags=["hosts"])
+api.add_router("/hosts", networks_of_host, tags=["networks"])
+api.add_router("/networks", networks, tags=["networks"])
 api.add_router("/machines", creation, tags=["new machines"])
 api.add_router("/machines", snapshots, tags=["snapshots"])  # before the machines: "/machines/snapshots" is no machine
 api.add_router("/machines", machines, tags=["machines"])

@@ -37,7 +37,8 @@ _FULL_POOL_PERCENT = 90.0
 _MOST_ALERTS = 8
 _NAMED_CRASHES = 3
 _FEW_HOSTS = 24
-_HOST_FIELDS = ("name", "state", "state_since", "last_seen_at", "error", "cpus", "memory_bytes", "cpu_percent", "memory_used_bytes", "pools")
+_HOST_FIELDS = ("name", "state", "state_since", "last_seen_at", "error", "cpus", "memory_bytes", "cpu_percent", "memory_used_bytes", "pools",
+                "maintenance_since")  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -114,7 +114,7 @@ def _ranked(machines: QuerySet[Machine], text: str, most: int, *before: Case) ->
 
 def _hosts(user: User, text: str) -> list[Item]:
     found = host_access.visible(user).filter(name__icontains=text) | host_access.visible(user).filter(address__icontains=text)
-    hosts = found.only("name", "state", "address").order_by("name")[:_MOST_HOSTS]
+    hosts = found.only("name", "state", "address", "maintenance_since").order_by("name")[:_MOST_HOSTS]
     return [Item(host.get_absolute_url(), host.name, host.address, state=shown.health(host)) for host in hosts]
 
 

@@ -19,7 +19,9 @@ urlpatterns = [
     path("machines/", include("machines.urls")),
     path("consoles/", include("consoles.urls")),
     path("machines/", include("machines.hardware.urls")),
+    path("storage/", include("hosts.storage.transfers.urls")),
     path("storage/", include("hosts.storage.urls")),
+    path("networks/", include("hosts.networks.urls")),
     path("machines/", include("machines.snapshots.urls")),
     path("", include("webvirt.pages")),
 ]

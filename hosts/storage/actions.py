@@ -16,6 +16,7 @@ from jobs.models import ACTIVE, Job
 from jobs.submit import Refused
 from virt.errors import Invalid
 from virt.xml.build.volume import VolumeSpec, build_xml
+from virt.xml.pools import volume_formats
 
 _KIND = "hosts.storage."
 _MOST_NAMES = 200
@@ -26,15 +27,17 @@ BUSY = "Another operation on it is running."
 
 
 def pool_refusal(pool: Pool, deed: str) -> str:
-    """Why the deed ("start", "stop", "refresh", "autostart", "make") can't be asked for now, or ""; the pages show the same words."""
+    """Why the deed ("start", "stop", "refresh", "autostart", "make", "new") can't be asked for now, or ""; the pages show the same words."""
     if pool.gone_at:
         return "It is not on its host any more."
     if pool.is_stale:
         return f"{pool.host.name} does not answer."
     if deed == "start" and pool.is_active:
         return "It runs already."
-    if deed in ("stop", "refresh", "make") and not pool.is_active:
+    if deed in ("stop", "refresh", "make", "new") and not pool.is_active:
         return "The pool does not run."
+    if deed == "new" and not volume_formats(pool.kind):
+        return "Volumes of this pool are made on its store, not here: refresh it to see new ones."
     if deed == "autostart" and not pool.persistent:
         return "It is transient: it has no definition that could start by itself."
     return ""
@@ -45,7 +48,7 @@ def start(user: User, pool: Pool) -> Job:
 
 
 def stop(user: User, pool: Pool) -> Job:
-    """Refused while something is being made in it, or a running machine has a disk there as far as is known."""
+    """Refused while something is being made in it; where a running machine would lose its disk, the worker asks the host and refuses."""
     making = _busy_places(pool)
     if making:
         _refuse(user, "stop_pool", pool.name, f"{making[0].title} {making[0].subject_name} is not finished.")
@@ -66,6 +69,8 @@ def set_autostart(user: User, pool: Pool, on: bool) -> Job:
 def create(user: User, pool: Pool, spec: VolumeSpec) -> Job:
     """A new, empty volume; `spec` is checked as the builder of its XML does."""
     place = _new_place(user, pool, spec.name, "create_volume")
+    if spec.format not in volume_formats(pool.kind):
+        _refuse(user, "create_volume", spec.name, f"Volumes of this pool are {' or '.join(volume_formats(pool.kind))}.")
     try:
         build_xml(spec)
     except Invalid as exc:
@@ -115,7 +120,7 @@ def delete_many(user: User, pool: Pool, volumes: Sequence[Volume]) -> list[Outco
     """Each with its own result; what is used is left alone."""
     batch = uuid.uuid4().hex
     reason = pool_refusal(pool, "make")
-    used = users.Usage([pool]).of(volumes, pool)
+    used = users.Usage([pool], user).of(volumes, pool)
     refusals = {volume.pk: reason or used_words(used[volume.pk]) for volume in volumes}
     places = _places(pool, [volume.name for volume in volumes if not refusals[volume.pk]])
     subjects = [place.subject for place in places.values()]
@@ -153,7 +158,7 @@ def making(pool: Pool) -> list[Job]:
 
 
 def _new_place(user: User, pool: Pool, name: str, kind: str) -> Place:
-    reason = pool_refusal(pool, "make")
+    reason = pool_refusal(pool, "new")
     if reason:
         _refuse(user, kind, name, reason)
     if pool.volumes.filter(name=name).exists():
@@ -191,7 +196,7 @@ def _about_pool(user: User, pool: Pool, deed: str, kind: str, params: dict[str, 
 
 
 def _refuse_if_used(user: User, volume: Volume, kind: str) -> None:
-    reason = pool_refusal(volume.pool, "make") or used_words(users.of(volume))
+    reason = pool_refusal(volume.pool, "make") or used_words(users.of(volume, user))
     if reason:
         _refuse(user, kind, volume.name, reason)
 

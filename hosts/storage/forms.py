@@ -11,6 +11,7 @@ from hosts.storage.models import Pool, Volume
 from virt import names
 from virt.errors import Invalid
 from virt.xml.build.volume import FORMATS, MOST_BYTES, VolumeSpec
+from virt.xml.pools import WITHOUT_NEW, volume_formats
 
 UNITS = {"MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
 _WIPES = {
@@ -49,9 +50,12 @@ class SizeForm(forms.Form):
         return cleaned
 
 
+_FORMATS = [("qcow2", _("qcow2: grows as it is written, snapshots")), ("raw", _("raw: plain, fastest"))]
+
+
 class VolumeForm(SizeForm):
     name = forms.CharField(label=_("Name"), max_length=200, strip=True, widget=_first_word())
-    format = forms.ChoiceField(label=_("Format"), choices=[("qcow2", _("qcow2: grows as it is written, snapshots")), ("raw", _("raw: plain, fastest"))])
+    format = forms.ChoiceField(label=_("Format"), choices=_FORMATS)
     full = forms.BooleanField(label=_("Take all of its room from the pool at once"), required=False)
     backing = forms.CharField(
         label=_("Standing on"),
@@ -64,6 +68,10 @@ class VolumeForm(SizeForm):
     def __init__(self, data: Any = None, *, pool: Pool) -> None:
         super().__init__(data)
         self.pool = pool
+        formats = volume_formats(pool.kind)
+        self.fields["format"].choices = [choice for choice in _FORMATS if choice[0] in formats]  # type: ignore[attr-defined]
+        if "qcow2" not in formats:
+            del self.fields["backing"]
         self.order_fields(["name", "size", "unit", "format", "full", "backing"])
 
     def clean_name(self) -> str:
@@ -90,7 +98,7 @@ class VolumeForm(SizeForm):
 
     def spec(self) -> VolumeSpec:
         cleaned = self.cleaned_data
-        backing = cleaned["backing"]
+        backing = cleaned.get("backing")
         return VolumeSpec(
             name=cleaned["name"],
             capacity_bytes=cleaned["capacity_bytes"],
@@ -107,7 +115,8 @@ class CloneForm(forms.Form):
 
     def __init__(self, data: Any = None, *, volume: Volume) -> None:
         super().__init__(data, initial={"pool": volume.pool_id, "name": _copy_name(volume.name)})
-        self.fields["pool"].queryset = Pool.objects.filter(host_id=volume.pool.host_id, gone_at=None, state="running").order_by("name")  # type: ignore[attr-defined]
+        targets = Pool.objects.filter(host_id=volume.pool.host_id, gone_at=None, state="running").exclude(kind__in=WITHOUT_NEW)
+        self.fields["pool"].queryset = targets.order_by("name")  # type: ignore[attr-defined]
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}

@@ -20,7 +20,7 @@ GONE_KEPT = timedelta(days=30)
 _LARGEST = 2**63 - 1
 _AT_ONCE = 500
 _SIZES = ("capacity_bytes", "allocation_bytes", "available_bytes", "promised_bytes")
-_POOL_COLUMNS = ("name", "kind", "state", "autostart", "persistent", *_SIZES, "volume_count", "path", "source", "xml")
+_POOL_COLUMNS = ("name", "kind", "state", "autostart", "persistent", *_SIZES, "volume_count", "path", "source", "xml", "pending")
 _VOLUME_COLUMNS = ("key", "path", "kind", "format", "capacity_bytes", "allocation_bytes", "backing_path", "backing_format", "encrypted")
 _LISTED = frozenset({"name", "state", "volume_count", "gone_at"})
 
@@ -56,6 +56,7 @@ def pool_columns(seen: PoolSeen) -> dict[str, Any]:
         "path": seen.path[:1000],
         "source": seen.source[:1000],
         "xml": seen.xml,
+        "pending": seen.pending,
     }
     if seen.active:
         columns |= {name: min(getattr(seen, name), _LARGEST) for name in ("capacity_bytes", "allocation_bytes", "available_bytes")}

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-WORDS = {
-    "dir": _("Directory"),
-    "fs": _("File system"),
-    "netfs": _("Network file system"),
-    "logical": _("LVM"),
-    "disk": _("Disk"),
-    "iscsi": _("iSCSI"),
+from virt.xml.pools import KINDS
+
+# Those that are only looked at; the others have a description each.
+_SEEN_ONLY = {
     "iscsi-direct": _("iSCSI, direct"),
-    "rbd": _("Ceph RBD"),
-    "zfs": _("ZFS"),
     "gluster": _("Gluster"),
     "scsi": _("SCSI"),
     "mpath": _("Multipath"),
@@ -21,4 +17,4 @@ WORDS = {
 
 
 def word(kind: str) -> str:
-    return str(WORDS.get(kind, kind))
+    return gettext(KINDS[kind].title) if kind in KINDS else str(_SEEN_ONLY.get(kind, kind))

@@ -251,9 +251,9 @@ class VolumeQuery:
 class VolumePage:
     """Volumes of one pool; or ISO images of all pools, where `pool` is None."""
 
-    def __init__(self, query: VolumeQuery, volumes: QuerySet[Volume], pool: Pool | None = None) -> None:
+    def __init__(self, query: VolumeQuery, volumes: QuerySet[Volume], user: User, pool: Pool | None = None) -> None:
         self.query, self.pool = query, pool
-        self._all = volumes
+        self._all, self._user = volumes, user
 
     @cached_property
     def total(self) -> int:
@@ -295,7 +295,7 @@ class VolumePage:
         for volume in volumes:
             by_pool.setdefault(volume.pool_id, []).append(volume)
         pools = {volume.pool_id: volume.pool for volume in volumes}
-        usage = users.Usage(list(pools.values()))
+        usage = users.Usage(list(pools.values()), self._user)
         used: dict[int, list[Used]] = {}
         for pk, theirs in by_pool.items():
             used |= usage.of(theirs, pools[pk])

@@ -43,7 +43,8 @@ class Pool(models.Model):
     volume_count = models.PositiveIntegerField(default=0)
     path = models.CharField(max_length=1000, blank=True)
     source = models.CharField(max_length=1000, blank=True)  # in one line; "" for a directory of the host's own
-    xml = models.TextField(blank=True)
+    xml = models.TextField(blank=True)  # what is defined, without figures
+    pending = models.BooleanField(default=False)  # it runs as something else than what is defined
     first_seen_at = models.DateTimeField(default=timezone.now)
     gone_at = models.DateTimeField(null=True)
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from hosts.connections import connection_to
 from hosts.models import Host
+from hosts.storage import users
 from hosts.storage.models import Place, Pool
 from jobs.registry import Fate, Operation, Result, operation
 from jobs.work import Cancelled, Work
@@ -15,6 +16,7 @@ from virt import volume as virt_volume
 from virt.connection import Connection
 from virt.errors import NotFound, WrongState
 from virt.volume import VolumeSpec
+from virt.xml.pools import KINDS, volume_formats
 
 # ── pools ──
 
@@ -51,8 +53,29 @@ def _unknowable(work: Work) -> Fate:
 
 
 start_pool = _plain("Starting the pool", virt_pool.start, _settled_when(True))
-stop_pool = _plain("Stopping the pool", virt_pool.stop, _settled_when(False))
 refresh_pool = _plain("Looking at what is there", virt_pool.refresh, _unknowable)
+
+
+def refuse_if_needed(work: Work, connection: Connection, uuid: str, kind: str, *, lost: bool) -> None:
+    """Before a pool stops. Volumes that are `lost` by it must be nobody's; those that only go out of reach, no running machine's."""
+    described = KINDS.get(kind)
+    destroys = lost and described is not None and described.destroys
+    if not destroys and described is not None and not described.cuts:
+        return
+    work.phase("Asking the host who uses it")
+    found = usage.users_of_pool(connection, uuid, running=not destroys)
+    if found:
+        names = ", ".join(map(str, found[:5])) + (" …" if len(found) > 5 else "")
+        raise WrongState(f"It is used by {names}. Nothing was changed.")
+
+
+@operation(settle=_settled_when(False))
+def stop_pool(work: Work) -> Result:
+    connection, pool = reach_pool(work)
+    refuse_if_needed(work, connection, pool.uuid, pool.kind, lost=False)
+    work.phase("Stopping the pool")
+    virt_pool.stop(connection, pool.uuid)
+    return None
 
 
 def _autostart_settled(work: Work) -> Fate:
@@ -82,9 +105,12 @@ def reach_place(work: Work) -> tuple[Connection, Place]:
 
 def refuse_if_used(connection: Connection, place: Place) -> None:
     """Asked of the host itself, right before: a machine may have been given the disk a second ago."""
-    users = usage.users_of(connection, place.pool.uuid, place.name)
-    if users:
-        raise WrongState(f"{place.name} is used by {', '.join(map(str, users[:5]))}{' …' if len(users) > 5 else ''}. Nothing was changed.")
+    found = list(map(str, usage.users_of(connection, place.pool.uuid, place.name)))
+    row = place.pool.volumes.filter(name=place.name).select_related("pool").first()
+    # Of a store that other hosts share, what is on those is known from what they last showed.
+    found += [str(used) for used in users.of(row) if used.host] if row else []
+    if found:
+        raise WrongState(f"{place.name} is used by {', '.join(found[:5])}{' …' if len(found) > 5 else ''}. Nothing was changed.")
 
 
 def _made(work: Work) -> Fate:
@@ -158,7 +184,8 @@ def clone_volume(work: Work) -> Result:
     original = Pool.objects.get(pk=work.params["pool_id"])
     source = str(work.params["volume"])
     seen = virt_volume.read(connection, original.uuid, source)
-    wanted = str(work.params.get("format") or (seen.format if seen.format in ("qcow2", "raw") else "raw"))
+    formats = volume_formats(place.pool.kind)
+    wanted = str(work.params.get("format") or (seen.format if seen.format in formats else "raw"))
     spec = VolumeSpec(place.name, seen.capacity_bytes, wanted)
     work.phase(f"Copying {source}")
     path = virt_volume.clone(connection, original.uuid, source, place.pool.uuid, spec, progress=work.progress, cancelled=work.cancelled)

@@ -7,14 +7,17 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
 
+from accounts.models import User
+from hosts import access as host_access
+from hosts.models import Host
+from hosts.storage import access
 from hosts.storage.models import Pool, Volume
-
-# Kinds whose source is the same store for every host that names it.
-_SHARED = ("netfs", "rbd", "iscsi", "iscsi-direct", "gluster", "sheepdog", "scsi")
+from virt.xml.pools import SHARED
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +35,15 @@ class Use:
 
 @dataclass(frozen=True, slots=True)
 class Used:
-    """Who uses a volume. `kind`: "machine", "snapshot", "volume"."""
+    """Who uses a volume. `kind`: "machine", "snapshot", "volume". `host`: its name where it is not the volume's own; `url` may be ""."""
 
     kind: str
     name: str
     url: str
+    host: str = ""
 
     def __str__(self) -> str:
-        return f"{self.kind} {self.name}"
+        return f"{self.kind} {self.name}{f' on {self.host}' if self.host else ''}"
 
 
 Finder = Callable[[Collection[int]], Iterable[Use]]
@@ -52,10 +56,13 @@ def register(finder: Finder) -> None:
 
 
 class Usage:
-    """Who uses volumes of some pools: few queries, however many volumes are then asked about."""
+    """Who uses volumes of some pools: few queries, however many volumes are then asked about.
 
-    def __init__(self, pools: Sequence[Pool]) -> None:
-        shared = {(pool.kind, pool.source) for pool in pools if pool.kind in _SHARED and pool.source}
+    `user`: whom it is told; what is on a host that they may not see has no name then, but still counts.
+    """
+
+    def __init__(self, pools: Sequence[Pool], user: User | None = None) -> None:
+        shared = {(pool.kind, pool.source) for pool in pools if pool.kind in SHARED and pool.source}
         siblings = _siblings(shared) if shared else []
         self._same: defaultdict[tuple[str, str], list[Pool]] = defaultdict(list)
         for sibling in siblings:
@@ -63,6 +70,8 @@ class Usage:
         self._paths: defaultdict[tuple[int, str], list[Used]] = defaultdict(list)
         self._pairs: defaultdict[tuple[int, str, str], list[Used]] = defaultdict(list)
         host_ids = {pool.host_id for pool in [*pools, *siblings]}
+        others = (Host.objects.all() if user is None else host_access.visible(user)).filter(pk__in=host_ids)
+        self._hosts = dict(others.values_list("pk", "name")) if siblings else {}
         for finder in _finders:
             for use in finder(host_ids):
                 used = Used(use.kind, use.name, use.url)
@@ -82,10 +91,17 @@ class Usage:
 
     def _places(self, volume: Volume, pool: Pool) -> Iterable[list[Used]]:
         for each in [pool, *(same for same in self._same.get((pool.kind, pool.source), ()) if same.pk != pool.pk)]:
-            yield self._pairs.get((each.host_id, each.name, volume.name), [])
+            yield self._named(self._pairs.get((each.host_id, each.name, volume.name), []), each, pool)
             paths = {volume.path, volume.key} if each.pk == pool.pk else {f"{each.path}/{volume.name}", volume.key}
             for path in paths - {""}:
-                yield self._paths.get((each.host_id, path), [])
+                yield self._named(self._paths.get((each.host_id, path), []), each, pool)
+
+    def _named(self, used: list[Used], where: Pool, pool: Pool) -> list[Used]:
+        """With the host's name, where it is another one."""
+        if where.host_id == pool.host_id:
+            return used
+        host = self._hosts.get(where.host_id)
+        return [replace(each, host=host) if host else Used(each.kind, str(_("you may not see")), "", str(_("another host"))) for each in used]
 
     @staticmethod
     def _layers(volumes: Sequence[Volume], pool: Pool) -> dict[str, list[Used]]:
@@ -97,9 +113,17 @@ class Usage:
         return found
 
 
-def of(volume: Volume) -> list[Used]:
-    """Who uses one volume."""
-    return Usage([volume.pool]).of([volume], volume.pool)[volume.pk]
+def of(volume: Volume, user: User | None = None) -> list[Used]:
+    """Who uses one volume; `user` as in Usage."""
+    return Usage([volume.pool], user).of([volume], volume.pool)[volume.pk]
+
+
+def elsewhere(pool: Pool, user: User) -> list[Pool]:
+    """Pools on other hosts that are the same store, as far as the person may see them; with their hosts."""
+    if pool.kind not in SHARED or not pool.source:
+        return []
+    same = access.visible(user).filter(kind=pool.kind, source=pool.source).exclude(host_id=pool.host_id)
+    return list(same.select_related("host").only("pk", "name", "host__name").order_by("host__name", "name")[:50])
 
 
 def _siblings(shared: Collection[tuple[str, str]]) -> list[Pool]:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from django import forms as django_forms
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import redirect
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
@@ -15,14 +14,18 @@ from accounts.roles import Role
 from hosts import access as host_access
 from hosts.overview import Overview
 from hosts.storage import access, actions, users
+from hosts.storage.asking import answer_form, show_form
 from hosts.storage.forms import CloneForm, ResizeForm, TypedForm, VolumeForm, WipeForm
 from hosts.storage.listing import PoolPage, PoolQuery, PoolRow, VolumePage, VolumeQuery
 from hosts.storage.models import Place, Pool, Volume
+from hosts.storage.pools import coming
+from hosts.storage.pools.actions import build_refusal, password_refusal, remove_refusal
 from jobs import submit as jobs
 from jobs.models import Job
 from jobs.submit import Refused
 from live import answers
 from live.wishes import wish
+from virt.xml.pools import KINDS, volume_formats
 
 _MOST_AT_ONCE = 1_000
 _MOST_JOBS = 8
@@ -43,7 +46,7 @@ def of_host(request: HttpRequest, pk: int) -> HttpResponse:
     overview = Overview(host_access.get(_user(request), pk), _user(request))
     page = PoolPage(PoolQuery.of(request.GET), _user(request), overview.host)
     wish(pk, "pool")
-    context = {"o": overview, "host": overview.host, "tab": "storage", "page": page, "query": page.query}
+    context = {"o": overview, "host": overview.host, "tab": "storage", "page": page, "query": page.query, "coming": coming.of(overview.host)}
     return answers.page(request, "storage/of_host.html", context, {"host-head": "hosts/_head.html", "pools": "storage/_pools.html"})
 
 
@@ -52,7 +55,7 @@ def isos(request: HttpRequest) -> HttpResponse:
     """Installation images of all pools."""
     query = VolumeQuery.of(request.GET)
     volumes = VolumeQuery(kind="iso").chosen(access.volumes(_user(request)))
-    page = VolumePage(query, volumes)
+    page = VolumePage(query, volumes, _user(request))
     return answers.page(request, "storage/isos.html", {"page": page, "query": query}, {"volumes": "storage/_isos.html"})
 
 
@@ -63,12 +66,6 @@ def pool(request: HttpRequest, pk: int) -> HttpResponse:
         wish(found.host_id, "pool")
     pieces = {"pool-head": "storage/_pool_head.html", "pool-facts": "storage/_pool_facts.html", "volumes": "storage/_volumes.html"}
     return answers.page(request, "storage/pool.html", _pool_context(request, found), pieces)
-
-
-@require_GET
-def pool_xml(request: HttpRequest, pk: int) -> HttpResponse:
-    found = access.get(_user(request), pk, Role.OPERATOR)
-    return answers.page(request, "storage/xml.html", {"pool": found}, {"dialog": "storage/_xml.html"})
 
 
 @require_POST
@@ -112,24 +109,24 @@ def place(request: HttpRequest, pk: int) -> HttpResponse:
 def create(request: HttpRequest, pk: int) -> HttpResponse:
     found = access.get(_user(request), pk, Role.MANAGER)
     form = VolumeForm(request.POST if request.method == "POST" else None, pool=found)
-    context = {"pool": found, "why_not": actions.pool_refusal(found, "make")}
+    context = {"pool": found, "why_not": actions.pool_refusal(found, "new")}
     if request.method == "POST" and form.is_valid():
-        return _from_form(request, form, "create", context, found.get_absolute_url(), lambda: actions.create(_user(request), found, form.spec()))
+        return answer_form(request, form, "create", context, found.get_absolute_url(), lambda: actions.create(_user(request), found, form.spec()))
     context["bases"] = found.volumes.filter(format__in=("qcow2", "raw"), backing_path="").values_list("name", flat=True)[:200]
-    return _form(request, form, "create", context)
+    return show_form(request, form, "create", context)
 
 
 @require_http_methods(["GET", "POST"])
 def clone(request: HttpRequest, pk: int, name: str) -> HttpResponse:
     found = access.volume(_user(request), pk, name, Role.MANAGER)
     form = CloneForm(request.POST if request.method == "POST" else None, volume=found)
-    context = {"pool": found.pool, "volume": found, "why_not": actions.pool_refusal(found.pool, "make"), "used": users.of(found)}
+    context = {"pool": found.pool, "volume": found, "why_not": actions.pool_refusal(found.pool, "make"), "used": users.of(found, _user(request))}
     if request.method == "POST" and form.is_valid():
         cleaned = form.cleaned_data
-        return _from_form(
+        return answer_form(
             request, form, "clone", context, found.get_absolute_url(), lambda: actions.clone(_user(request), found, cleaned["pool"], cleaned["name"])
         )
-    return _form(request, form, "clone", context)
+    return show_form(request, form, "clone", context)
 
 
 @require_http_methods(["GET", "POST"])
@@ -139,8 +136,8 @@ def resize(request: HttpRequest, pk: int, name: str) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         wanted = form.cleaned_data
         deed = lambda: actions.resize(_user(request), found, wanted["capacity_bytes"], shrink=wanted["shrink"])  # noqa: E731
-        return _from_form(request, form, "resize", context, found.get_absolute_url(), deed)
-    return _form(request, form, "resize", context)
+        return answer_form(request, form, "resize", context, found.get_absolute_url(), deed)
+    return show_form(request, form, "resize", context)
 
 
 @require_http_methods(["GET", "POST"])
@@ -149,8 +146,8 @@ def wipe(request: HttpRequest, pk: int, name: str) -> HttpResponse:
     form = WipeForm(request.POST if request.method == "POST" else None, volume=found)
     if request.method == "POST" and form.is_valid():
         deed = lambda: actions.wipe(_user(request), found, form.cleaned_data["algorithm"])  # noqa: E731
-        return _from_form(request, form, "wipe", context, found.get_absolute_url(), deed)
-    return _form(request, form, "wipe", context)
+        return answer_form(request, form, "wipe", context, found.get_absolute_url(), deed)
+    return show_form(request, form, "wipe", context)
 
 
 @require_http_methods(["GET", "POST"])
@@ -159,8 +156,8 @@ def delete(request: HttpRequest, pk: int, name: str) -> HttpResponse:
     form = TypedForm(request.POST if request.method == "POST" else None, name=found.name)
     if request.method == "POST" and form.is_valid():
         deed = lambda: actions.delete(_user(request), found)  # noqa: E731
-        return _from_form(request, form, "delete", context, found.pool.get_absolute_url(), deed)
-    return _form(request, form, "delete", context)
+        return answer_form(request, form, "delete", context, found.pool.get_absolute_url(), deed)
+    return show_form(request, form, "delete", context)
 
 
 @require_POST
@@ -172,7 +169,7 @@ def delete_many(request: HttpRequest, pk: int) -> HttpResponse:
     for each in volumes:
         each.pool = found
     if "confirmed" not in request.POST:
-        used = users.Usage([found]).of(volumes, found)
+        used = users.Usage([found], _user(request)).of(volumes, found)
         rows = [(each, actions.used_words(used[each.pk])) for each in volumes]
         context = {"pool": found, "rows": rows, "free": sum(1 for _each, words in rows if not words)}
         return answers.page(request, _in_dialog(request, "storage/delete_many.html"), context)
@@ -186,7 +183,8 @@ def delete_many(request: HttpRequest, pk: int) -> HttpResponse:
 
 def _pool_context(request: HttpRequest, found: Pool) -> dict[str, Any]:
     manages = access.may(_user(request), found, Role.MANAGER)
-    page = VolumePage(VolumeQuery.of(request.GET), found.volumes.all(), found)
+    page = VolumePage(VolumeQuery.of(request.GET), found.volumes.all(), _user(request), found)
+    described = KINDS.get(found.kind)
     return {
         "pool": found,
         "row": PoolRow(found, manages),
@@ -196,6 +194,12 @@ def _pool_context(request: HttpRequest, found: Pool) -> dict[str, Any]:
         "query": page.query,
         "job": jobs.active_for("pool", found.pk),
         "making": actions.making(found),
+        "builds": bool(described and described.build),
+        "build_refusal": build_refusal(found),
+        "remove_refusal": remove_refusal(found) if manages else "",
+        "has_password": not password_refusal(found),
+        "makes_volumes": bool(volume_formats(found.kind)),
+        "elsewhere": users.elsewhere(found, _user(request)),
         "deeds": [(name, words, icon, actions.pool_refusal(found, name)) for name, words, icon in _DEEDS],
     }
 
@@ -213,7 +217,7 @@ def _volume_context(request: HttpRequest, found: Pool, name: str) -> dict[str, A
     below = None
     if seen:
         seen.pool = found
-        used = users.of(seen)
+        used = users.of(seen, _user(request))
         below = Volume.objects.filter(pool__host_id=found.host_id, path=seen.backing_path).first() if seen.backing_path else None
     return {
         "pool": found,
@@ -232,7 +236,7 @@ def _volume_context(request: HttpRequest, found: Pool, name: str) -> dict[str, A
 
 def _for_change(request: HttpRequest, pk: int, name: str) -> tuple[Volume, dict[str, Any]]:
     found = access.volume(_user(request), pk, name, Role.MANAGER)
-    used = users.of(found)
+    used = users.of(found, _user(request))
     return found, {"pool": found.pool, "volume": found, "used": used, "why_not": actions.pool_refusal(found.pool, "make") or actions.used_words(used)}
 
 
@@ -242,24 +246,6 @@ def _submitted(request: HttpRequest, url: str, ask: Any) -> HttpResponse:
     except Refused as exc:
         return answers.refused(request, str(exc), url)
     return answers.done(request, url, job_id=job.pk)
-
-
-def _from_form(request: HttpRequest, form: django_forms.Form, deed: str, context: dict[str, Any], url: str, ask: Any) -> HttpResponse:
-    try:
-        job = ask()
-    except Refused as exc:
-        form.add_error(None, str(exc))
-        return _form(request, form, deed, context, status=409)
-    return answers.done(request, url, job_id=job.pk)
-
-
-def _form(request: HttpRequest, form: django_forms.Form, deed: str, context: dict[str, Any], *, status: int = 0) -> HttpResponse:
-    """The form in a dialog or as a page; sent by a script and refused, the form alone again."""
-    status = status or (422 if form.is_bound else 200)
-    context = {**context, "form": form, "piece": f"storage/_{deed}.html"}
-    if form.is_bound and answers.is_async(request):
-        return render(request, f"storage/_{deed}.html", context, status=status)
-    return answers.page(request, "storage/form.html", context, {"dialog": f"storage/_{deed}.html"}, status=status)
 
 
 def _in_dialog(request: HttpRequest, template: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -24,7 +24,7 @@ from machines.creation.candidates import candidates, hosts_for
 from machines.creation.disks import disks_of
 from machines.creation.models import Creation
 from machines.creation.order import MOST_AT_ONCE, NO_SECRETS, Order, Secrets
-from machines.creation.placement import Candidate, Verdict
+from machines.creation.placement import Field, Verdict
 from machines.models import Machine
 from virt.errors import Invalid
 from virt.xml.build.parts import machine_name
@@ -83,41 +83,54 @@ def verdicts(user: User, order: Order, host_id: int | None = None) -> list[Verdi
 def _placed(user: User, wanted: Sequence[Wanted]) -> list[Host | str]:
     """A host for each, or why there is none. Each that is placed counts when the next one is."""
     hosts = {host.pk: host for host in hosts_for(user)}
-    names = set(Machine.objects.filter(host_id__in=hosts, gone_at=None, name__in={one.name for one in wanted}).values_list("host_id", "name"))
-    grounds: dict[tuple[str, str, str], dict[int, Candidate]] = {}
+    names: dict[str, set[int]] = {}
+    there = Machine.objects.filter(host_id__in=hosts, gone_at=None, name__in={one.name for one in wanted})
+    for name, host_id in there.values_list("name", "host_id"):
+        names.setdefault(name, set()).add(host_id)
+    fields: dict[tuple[str, str, str], Field] = {}
     found: list[Host | str] = []
     for one in wanted:
         key = (one.order.source, one.order.pool, one.order.volume)
-        if key not in grounds:
-            grounds[key] = {each.id: each for each in candidates(list(hosts.values()), *key)}
-        place = _place(one, grounds[key], names)
-        if isinstance(place, Candidate):
-            names.add((place.id, one.name))
-            for ground in grounds.values():
-                ground[place.id] = placement.after(ground[place.id], one.order)
-            found.append(hosts[place.id])
-        else:
+        if key not in fields:
+            fields[key] = _field(list(hosts.values()), key, zip(found, wanted, strict=False))
+        place = _place(one, fields[key], names)
+        if isinstance(place, str):
             found.append(place)
+            continue
+        names.setdefault(one.name, set()).add(place)
+        for field in fields.values():
+            field.place(place, one.order)
+        found.append(hosts[place])
     return found
 
 
-def _place(one: Wanted, ground: Mapping[int, Candidate], names: set[tuple[int, str]]) -> Candidate | str:
+def _field(hosts: Sequence[Host], key: tuple[str, str, str], placed: Iterable[tuple[Host | str, Wanted]]) -> Field:
+    """The hosts for one source, with what was `placed` by this request already."""
+    field = Field(candidates(hosts, *key))
+    for host, one in placed:
+        if isinstance(host, Host):
+            field.place(host.pk, one.order)
+    return field
+
+
+def _place(one: Wanted, field: Field, names: Mapping[str, Collection[int]]) -> int | str:
+    """A host's number, or why there is none. `names`: where a machine of that name is."""
+    taken = names.get(one.name, ())
     if one.host_id is not None:
-        if one.host_id not in ground:
+        verdict = field.verdict(one.host_id, one.order)
+        if verdict is None:
             return "There is no such host on which you may make machines."
-        verdict = placement.judge(ground[one.host_id], one.order)
         if verdict.missing:
             return f"{verdict.candidate.name} {'; '.join(verdict.missing)}."
     else:
-        ranked = placement.rank([each for each in ground.values() if (each.id, one.name) not in names], one.order)
-        if not ranked:
-            return "Each host has a machine of that name already." if ground else "There is no host on which you may make machines."
-        verdict = ranked[0]
+        verdict = field.best(one.order, without=taken)
+        if verdict is None:
+            return "Each host has a machine of that name already." if len(field) else "There is no host on which you may make machines."
         if not verdict.fits:
             return f"It fits on no host. Nearest: {verdict.candidate.name}, {'; '.join(verdict.against)}."
-    if (verdict.candidate.id, one.name) in names:
+    if verdict.candidate.id in taken:
         return f"A machine {one.name} is on {verdict.candidate.name} already."
-    return ground[verdict.candidate.id]
+    return verdict.candidate.id
 
 
 def _creation(user: User, one: Wanted, host: Host) -> Creation:
@@ -141,6 +154,8 @@ def refusal(machine: Machine, *, off: bool) -> str:
 
 def why_not_clone(machine: Machine) -> str:
     why = refusal(machine, off=True)
+    if machine.host.in_maintenance:
+        why = why or f"{machine.host.name} is in maintenance: nothing new is made there."
     return why or ("It has a saved state: start it or throw that away first." if machine.has_saved_image else "")
 
 

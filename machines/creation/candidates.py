@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from machines.creation.placement import Candidate
 from machines.models import ACTIVE_STATES, Machine
 
 _MOST_SOURCES = 500
+_PART = re.compile(r"-([sf]\d{3}|flat|delta|\d{6})\.vmdk$")  # of a VMDK in several files, which is chosen by the one that names them
 _IMAGES = ("qcow2", "vmdk", "vdi", "vpc", "raw", "iso", "")
 
 
@@ -88,6 +90,7 @@ def _candidate(host: Host, pools: dict[str, int], taken: tuple[int, int], has_so
         pools=pools,
         networks=frozenset(active_networks(host)),
         has_source=has_source,
+        in_maintenance=host.in_maintenance,
         real=host.driver != "test",
     )
 
@@ -119,7 +122,7 @@ def _suits(row: SourceChoice, source: str) -> bool:
         return name.endswith(".iso") or row.format == "iso"
     if source == "ova":
         return name.endswith((".ova", ".tar"))
-    if name.endswith(".ova") or "-seed.iso" in name:
+    if name.endswith(".ova") or "-seed.iso" in name or _PART.search(name):
         return False
     if source == "volume":
         return row.format in ("qcow2", "raw", "")

@@ -20,7 +20,7 @@ from machines.creation import shape as shaping
 from machines.creation.models import VARIABLES, Creation
 from machines.creation.order import DiskOrder, Order, Secrets, volume_name
 from machines.creation.shape import Ground, shape
-from virt import images, lookups, ova, usage, variables, vhdx
+from virt import images, lookups, ova, usage, variables, vhdx, vmdk
 from virt import machine as virt_machine
 from virt import volume as virt_volume
 from virt.connection import Connection
@@ -107,7 +107,7 @@ class Making:
         if image.format == "ova":
             raise Invalid(f"{name} is an archive of a whole machine: import it as OVA.")
         self.work.log(f"{name} is {image.format}, a disk of {image.virtual_bytes / 2**30:.2f} GiB.")
-        if image.format in ("vhdx", "vpc-fixed"):
+        if image.format in ("vhdx", "vpc-fixed", "vmdk-split"):
             return self._copied_by_us(image, reader, pool_name, name, disk, part, bus)
         return self._copied_by_host(image, pool_name, name, disk, part, bus)
 
@@ -133,11 +133,8 @@ class Making:
         target, raw = self.pool(disk.pool), self.name_for(f"{part}-raw" if disk.format != "raw" and part else part or "raw", "raw")
         self.work.phase(f"Copying {name} block by block")
         self.made(target, raw, lambda: virt_volume.create(self.connection, target, VolumeSpec(raw, image.virtual_bytes, "raw")))
-        extents: Iterable[vhdx.Extent] = [vhdx.Extent(0, 0, image.virtual_bytes)]
-        if image.format == "vhdx":
-            extents = vhdx.extents(vhdx.read_layout(reader.read, reader.size), reader.read)
-        for extent in extents:
-            self.copy(pool_name, name, extent.source, disk.pool, raw, extent.target, extent.length, total=image.virtual_bytes)
+        for source, extent in self._extents(image, reader, pool_name, name):
+            self.copy(pool_name, source, extent.source, disk.pool, raw, extent.target, extent.length, total=image.virtual_bytes)
         if disk.format == "raw":
             self._grow(target, raw, disk.size_bytes)
             return self.as_disk(disk.pool, raw, "raw", bus)
@@ -150,6 +147,29 @@ class Making:
         self.drop(target, raw)
         self._grow(target, new, disk.size_bytes)
         return self.as_disk(disk.pool, new, disk.format, bus)
+
+    def _extents(self, image: images.Image, reader: Reader, pool_name: str, name: str) -> Iterator[tuple[str, vhdx.Extent]]:
+        """Volumes of the pool, with what of them goes where on the disk."""
+        if image.format == "vmdk-split":
+            yield from self._parts(images.vmdk_descriptor(reader.read, reader.size), pool_name)
+            return
+        extents: Iterable[vhdx.Extent] = [vhdx.Extent(0, 0, image.virtual_bytes)]
+        if image.format == "vhdx":
+            extents = vhdx.extents(vhdx.read_layout(reader.read, reader.size), reader.read)
+        for extent in extents:
+            yield name, extent
+
+    def _parts(self, descriptor: vmdk.Descriptor, pool_name: str) -> Iterator[tuple[str, vhdx.Extent]]:
+        at = 0
+        for part in descriptor.parts:
+            if part.name:
+                try:
+                    reader = Reader(self.connection, self.pool(pool_name), part.name)
+                except NotFound as exc:
+                    raise Invalid(f"The VMDK names {part.name}, which is not beside it in the pool {pool_name}.") from exc
+                for extent in vmdk.extents(part, at, reader.read, reader.size):
+                    yield part.name, extent
+            at += part.bytes
 
     def _grow(self, pool: str, name: str, size_bytes: int) -> None:
         if size_bytes > virt_volume.read(self.connection, pool, name).capacity_bytes:

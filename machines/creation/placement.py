@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from operator import itemgetter
 
 from machines.creation.order import Order
 
@@ -27,6 +28,7 @@ class Candidate:
     networks: frozenset[str] = frozenset()
     bridges: frozenset[str] | None = None
     has_source: bool = True
+    in_maintenance: bool = False
     real: bool = True
     """False for libvirt's test driver, which has no memory of its own to run out of."""
 
@@ -71,8 +73,44 @@ def judge(candidate: Candidate, order: Order) -> Verdict:
 
 def rank(candidates: Sequence[Candidate], order: Order) -> list[Verdict]:
     """All of them, the best first: that which fits and has the largest share of its memory free."""
-    verdicts = [judge(candidate, order) for candidate in candidates]
-    return sorted(verdicts, key=lambda verdict: (not verdict.fits, len(verdict.against), -_share_free(verdict.candidate), verdict.candidate.name))
+    return sorted((judge(candidate, order) for candidate in candidates), key=_place_of)
+
+
+def _place_of(verdict: Verdict) -> tuple[bool, int, float, str]:
+    return not verdict.fits, len(verdict.against), -_share_free(verdict.candidate), verdict.candidate.name
+
+
+class Field:
+    """Hosts for many machines in a row: each that is placed counts when the next one is. Only the host that got it is judged again."""
+
+    def __init__(self, candidates: Iterable[Candidate]) -> None:
+        self._candidates = {each.id: each for each in candidates}
+        self._judged: dict[tuple[object, ...], dict[int, tuple[tuple[bool, int, float, str], Verdict]]] = {}
+
+    def __len__(self) -> int:
+        return len(self._candidates)
+
+    def verdict(self, host_id: int, order: Order) -> Verdict | None:
+        """None for a host that is no candidate."""
+        found = self._of(order).get(host_id)
+        return found[1] if found else None
+
+    def best(self, order: Order, *, without: Collection[int]) -> Verdict | None:
+        """None when there is no other host."""
+        fitting = [found for host_id, found in self._of(order).items() if host_id not in without]
+        return min(fitting, key=itemgetter(0))[1] if fitting else None
+
+    def place(self, host_id: int, order: Order) -> None:
+        self._candidates[host_id] = after(self._candidates[host_id], order)
+        for judged in self._judged.values():
+            judged.pop(host_id, None)
+
+    def _of(self, order: Order) -> dict[int, tuple[tuple[bool, int, float, str], Verdict]]:
+        judged = self._judged.setdefault(_judged_by(order), {})
+        for host_id in self._candidates.keys() - judged.keys():
+            verdict = judge(self._candidates[host_id], order)
+            judged[host_id] = _place_of(verdict), verdict
+        return judged
 
 
 def after(candidate: Candidate, order: Order, count: int = 1) -> Candidate:
@@ -93,6 +131,8 @@ def _missing(candidate: Candidate, order: Order) -> list[str]:
     found = []
     if not candidate.online:
         found.append("does not answer")
+    if candidate.in_maintenance:
+        found.append("is in maintenance")
     if not candidate.has_source:
         found.append(f"{order.volume} is not in a pool {order.pool} there")
     found += [f"has no pool {name} that is on" for name in _needs(order) if name not in candidate.pools]
@@ -119,6 +159,11 @@ def _doubts(candidate: Candidate, order: Order) -> list[str]:
     if candidate.cpus and candidate.vcpus + order.vcpus > 4 * candidate.cpus:
         found.append("more than four virtual CPUs for each real one")
     return found
+
+
+def _judged_by(order: Order) -> tuple[object, ...]:
+    """All of an order that a verdict depends on."""
+    return order.source, order.pool, order.volume, order.vcpus, order.memory_bytes, order.virt_type, order.disks, order.nics
 
 
 def _needs(order: Order) -> dict[str, int]:

@@ -13,11 +13,12 @@ from lxml import etree
 
 from accounts import audit
 from accounts.models import User
+from jobs import secrets
 from jobs import submit as jobs
 from jobs.models import Job
 from jobs.submit import Refused
 from live import facts
-from machines.hardware import access, secrets
+from machines.hardware import access
 from machines.hardware.definitions import Definitions, diff
 from machines.hardware.offers import Offers
 from machines.history import Change

@@ -12,10 +12,11 @@ from dataclasses import dataclass, field
 from lxml import etree
 
 from hosts.connections import connection_to
+from jobs import secrets
 from jobs.registry import Fate, Result, operation
 from jobs.submit import Refused
 from jobs.work import Work
-from machines.hardware import access, secrets
+from machines.hardware import access
 from machines.hardware.offers import Offers
 from machines.models import Machine
 from virt import hardware

@@ -6,14 +6,14 @@ import json
 
 from accounts import secrets
 from machines.migration.hosting import Hosted, is_on, quietly
-from virt import copying, snapshot
+from virt import copying, snapshot, variables
 from virt import machine as virt_machine
 from virt.connection import Connection
 from virt.errors import Unsupported, VirtError
 from virt.machine import MachineSeen
 from virt.snapshot import SnapshotSeen
 from virt.xml.parse import parse
-from virt.xml.read.values import attribute, text
+from virt.xml.read.values import attribute
 
 
 def refuse_what_stays(hosted: Hosted, seen: MachineSeen) -> None:
@@ -60,13 +60,14 @@ def give_autostart(hosted: Hosted) -> None:
 
 def copy_variables(hosted: Hosted, seen: MachineSeen) -> None:
     """Of a machine that is off; one that runs carries them along itself."""
-    path = text(parse(seen.live_xml), "os/nvram")
-    if not path or quietly(lambda: copying.exists(hosted.source, path)) is not True:
-        return  # it never ran: the target makes new ones
+    here, there = variables.place(hosted.source, seen.live_xml), variables.place(hosted.target, seen.live_xml)
+    if not here or not there or not variables.is_there(hosted.source, here):
+        return  # no UEFI, or it never ran: the target makes new ones
+    variables.refuse_if_owned(hosted.target, there, but=hosted.uuid)
     hosted.work.log("Its UEFI variables go along.")
-    if not copying.exists(hosted.target, path):
-        copying.make_raw(hosted.target, path, copying.size_of(hosted.source, path))
-    copying.copy(hosted.source, path, hosted.target, path, lambda _sent: True)
+    if not variables.is_there(hosted.target, there):
+        copying.make_raw(hosted.target, there, copying.size_of(hosted.source, here))
+    copying.copy(hosted.source, here, hosted.target, there, lambda _sent: True)
 
 
 def _parents_first(found: tuple[SnapshotSeen, ...]) -> list[SnapshotSeen]:

@@ -1,6 +1,6 @@
 """``script/bench``: a fleet of test hosts in growing sizes, the real stack, and what they cost.
 
-Parts: ``sync``, ``pages``, ``events``, ``idle``, ``mute``, ``consoles``, ``migration`` (once, each with a stack of its own).
+Parts: ``sync``, ``pages``, ``events``, ``idle``, ``mute``; ``consoles``, ``creation`` and ``migration`` (once, each with a stack of its own).
 Each size uses the same stack; hosts are added from size to size.
 """
 
@@ -14,14 +14,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.bench import consoles, events, load, machine, migration, pages, report, sync
+from tests.bench import consoles, creation, events, load, machine, migration, pages, report, sync
 from tests.bench.figures import Figure
 from tests.lab.fleet import Fleet
 from tests.stack import Credentials, Stack
 from tests.waiting import wait_until
 from tests.websession import WebSession
 
-PARTS = ("sync", "pages", "events", "idle", "mute", "consoles", "migration")
+PARTS = ("sync", "pages", "events", "idle", "mute", "consoles", "creation", "migration")
+ALONE = {"consoles": consoles.measure, "creation": creation.measure, "migration": migration.measure}
 RUNNING_SHARE = 0.6
 SOCKETS_A_PERSON = 50
 IDLE_SECONDS = 30.0
@@ -51,11 +52,10 @@ def main() -> int:
 
 
 def _figures(options: Options) -> Iterator[Figure]:
-    if "consoles" in options.only:
-        yield from consoles.measure()
-    if "migration" in options.only:
-        yield from migration.measure()
-    if not set(options.only) <= {"consoles", "migration"}:
+    for name, measure in ALONE.items():
+        if name in options.only:
+            yield from measure()
+    if not set(options.only) <= ALONE.keys():
         with _bench(options) as bench:
             for hosts in options.hosts:
                 yield from bench.run(hosts)

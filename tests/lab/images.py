@@ -69,6 +69,14 @@ def converted(directory: Path, format: str, *, name: str = "", options: str = ""
     return target
 
 
+def split(directory: Path, name: str, kind: str) -> dict[str, Path]:
+    """The disk as a VMDK in several files: file by name."""
+    folder = directory / kind
+    folder.mkdir()
+    converted(folder, "vmdk", name=f"{name}.vmdk", options=f"subformat={kind}")
+    return {file.name: file for file in folder.iterdir()}
+
+
 def ova(directory: Path, *, name: str = "tiny.ova", memory_mib: int = 256) -> Path:
     """A machine as VMware exports it: description, manifest, a streamOptimized disk on a paravirtual SCSI controller, and a second, empty disk."""
     disk = converted(directory, "vmdk", name="tiny-disk1.vmdk", options="subformat=streamOptimized")

@@ -1,4 +1,4 @@
-"""A domain's XML as a tree that may be edited: comments and everything unknown are kept."""
+"""A definition's XML as a tree that may be edited: comments and everything unknown are kept."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from virt.errors import Invalid
 _INDENT = "  "
 
 
-def parse(text: str) -> etree._Element:
-    """The <domain> of a definition. Raises Invalid with the line for what is not well-formed, brings a DTD along, or is no machine."""
+def parse(text: str, tag: str = "domain") -> etree._Element:
+    """The <domain> of a definition, or the <network>. Raises Invalid with the line for what is not well-formed, brings a DTD along, or is none."""
     try:
         root = etree.fromstring(text.encode(), _parser())
     except etree.XMLSyntaxError as exc:
@@ -26,8 +26,8 @@ def parse(text: str) -> etree._Element:
         raise Invalid("XML with a document type is not accepted.")
     if any(isinstance(node, etree._Entity) for node in root.iter()):
         raise Invalid("XML with entities is not accepted.")
-    if root.tag != "domain":
-        raise Invalid("This is not the XML of a machine.", f"<{root.tag}>")
+    if root.tag != tag:
+        raise Invalid(f"This is not the XML of a {'machine' if tag == 'domain' else tag}.", f"<{root.tag}>")
     return root
 
 

@@ -11,10 +11,10 @@ from django.test import Client
 from accounts import tokens
 from accounts.models import AuditEntry
 from accounts.roles import Role
+from jobs import secrets
 from jobs.models import Job
 from live import metrics
 from machines.hardware import inventory as hardware_inventory
-from machines.hardware import secrets
 from machines.hardware.inventory import Live
 from machines.hardware.models import LiveDefinition
 from machines.hardware.offers import Offers, Volume

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from accounts.roles import Role
+from jobs import secrets
 from jobs.models import Job
 from jobs.work import Work
-from machines.hardware import operations, secrets
+from machines.hardware import operations
 from machines.models import Machine
 from tests import inventory
 from tests.integration.hardware.conftest import STORED

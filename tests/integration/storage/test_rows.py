@@ -10,10 +10,12 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from accounts.roles import Role
 from hosts.models import Host
 from hosts.storage import inventory, users
 from hosts.storage.models import Pool, Volume
 from machines.models import Machine
+from tests import inventory as people
 from virt.pool import PoolSeen
 from virt.volume import VolumeSeen
 
@@ -95,4 +97,8 @@ def test_a_shared_store_is_used_from_every_host(host: Host) -> None:
     inventory.store(other.pk, (pool(volume("disk", path="/mnt/x/disk"), path="/mnt/x", **shared),))
     Machine.objects.create(host=other, uuid="m", name="far-1", disks=[{"source": "/mnt/x/disk"}])
     here = Volume.objects.select_related("pool").get(pool__host=host)
-    assert [str(used) for used in users.of(here)] == ["machine far-1"]
+    assert [str(used) for used in users.of(here)] == ["machine far-1 on h2"]
+    near = people.person(role=Role.MANAGER, on=host)
+    (used,) = users.of(here, near)  # it counts, but says nothing of what is foreign to them
+    assert (str(used), used.url) == ("machine you may not see on another host", "")
+    assert users.elsewhere(here.pool, near) == []

@@ -24,8 +24,11 @@ def shapes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {
         "tiny.iso": images.bootable(),
         "tiny.qcow2": images.converted(directory, "qcow2"),
-        "sparse.vmdk": images.converted(directory, "vmdk", name="sparse.vmdk", options="subformat=monolithicSparse"),
+        "mono.vmdk": images.converted(directory, "vmdk", name="mono.vmdk", options="subformat=monolithicSparse"),
         "stream.vmdk": images.converted(directory, "vmdk", name="stream.vmdk", options="subformat=streamOptimized"),
+        **images.split(directory, "sparse", "twoGbMaxExtentSparse"),
+        **images.split(directory, "flat", "twoGbMaxExtentFlat"),
+        **images.split(directory, "one", "monolithicFlat"),
         "tiny.vdi": images.converted(directory, "vdi"),
         "tiny.vhd": images.converted(directory, "vpc", name="tiny.vhd"),
         "fixed.vhd": images.converted(directory, "vpc", name="fixed.vhd", options="subformat=fixed"),

@@ -49,14 +49,15 @@ DISK = (DiskOrder(POOL),)
     [
         order("iso", "tiny.iso", disks=(DiskOrder(POOL, 64 * MIB),)),
         order("image", "stream.vmdk", disks=DISK),
+        order("image", "sparse.vmdk", disks=DISK),
         order("image", "tiny.vhdx", disks=(DiskOrder(POOL, 64 * MIB),)),
         order("ova", "tiny.ova", disks=DISK),
         order("volume", "tiny.qcow2"),
     ],
-    ids=["iso", "vmdk", "vhdx", "ova", "existing"],
+    ids=["iso", "vmdk", "vmdk in several files", "vhdx", "ova", "existing"],
 )
 def test_its_guest_answers(wanted: Order, row: HostRow, stocked: Host) -> None:
-    name = f"made-{wanted.source}-{wanted.volume.partition('.')[2]}"
+    name = f"made-{wanted.source}-{wanted.volume.replace('.', '-')}"
     work = make(row, name, wanted)
     find("machines.creation.create")(work)
     guest = Guest(stocked, name, Creation.objects.get().uuid)
@@ -85,7 +86,7 @@ def test_what_has_no_system_yet_runs_its_firmware(row: HostRow, stocked: Host) -
 
 def test_every_format_becomes_the_same_disk(row: HostRow, stocked: Host) -> None:
     """Not booted again: byte for byte what qemu-img says it is."""
-    for volume in ("tiny.qcow2", "sparse.vmdk", "tiny.vdi", "tiny.vhd", "fixed.vhd"):
+    for volume in ("tiny.iso", "tiny.qcow2", "mono.vmdk", "flat.vmdk", "one.vmdk", "tiny.vdi", "tiny.vhd", "fixed.vhd"):
         name = f"same-{volume.replace('.', '-')}"
         find("machines.creation.create")(make(row, name, order("image", volume, disks=DISK, start=False)))
         made = next(file for file in files(stocked) if file.startswith(f"{name}-") and file.endswith(".qcow2"))
@@ -122,7 +123,7 @@ def test_an_image_that_leads_elsewhere_is_refused_before_anybody_opens_it(row: H
     (stocked.lab.shared / "images-h1" / "evil.vmdk").write_text('# Disk DescriptorFile\nversion=1\ncreateType="monolithicFlat"\nRW 8 FLAT "/etc/hostname" 0\n')
     stocked.virsh("pool-refresh", POOL)
     before = files(stocked)
-    for volume, why in (("evil.qcow2", "backing file"), ("evil.vmdk", "names other files")):
+    for volume, why in (("evil.qcow2", "backing file"), ("evil.vmdk", "outside of its folder")):
         for source in ("image", "cloud"):
             with pytest.raises(Invalid, match=why):
                 find("machines.creation.create")(make(row, f"{source}-{volume}", order(source, volume, disks=DISK)))

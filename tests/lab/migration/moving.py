@@ -61,7 +61,10 @@ class Moving(Writing):
         number = self.number
         self.done(self.ask_to_move(target, **wish))
         self.is_only_on(target, number)
-        return self.on(target)
+        there = self.on(target)
+        if there.guest.state == "running" and self.stack.machine(self.guest.name)["agent"]:
+            there.guest.wait_for_agent()
+        return there
 
     def is_only_on(self, target: str, number: int) -> None:
         """One machine, one row: the one that it had."""

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.lab import halting
 from tests.lab.guests import Image
 from tests.lab.lab import Lab
 from tests.lab.snapshots.guest import Writing
@@ -57,7 +58,7 @@ _CHOSEN = DEATHS if os.environ.get("WEBVIRT_DEATHS") == "all" else [death for de
 @pytest.fixture(scope="module")
 def stack(lab: Lab) -> Iterator[Stack]:
     """One of its own, whose workers halt where they are told to."""
-    stack = Stack.start(entry=(str(Path(__file__).with_name("halting.py")),))
+    stack = Stack.start(entry=(halting.__file__,))
     stack.add_hosts({"h3": lab["h3"].uri})
     wait_until("h3 is online", lambda: stack.host("h3")["state"] == "online", seconds=30)
     yield stack

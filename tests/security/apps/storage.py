@@ -6,15 +6,31 @@ from typing import Any
 
 from accounts.roles import Role
 from hosts.storage.models import Place, Pool, Volume
+from jobs.models import Job
 from tests.security.rows import SIGNED_IN, Kind, Row, does, reads
 from tests.security.world import Thing
+from virt.xml import tree
+from virt.xml.read.pool import definition_of
+
+_XML = "<pool type='dir'><name>images</name><uuid>pool-{host}</uuid><target><path>{path}</path></target></pool>"
+
+
+def _definition(host: str, path: str = "/srv/images") -> str:
+    return definition_of(_XML.format(host=host, path=path))
+
+
+def _search(thing: Thing) -> dict[str, Any]:
+    fields = {"subject_id": thing.host.pk, "subject_name": thing.host.name, "params": {"kind": "logical", "values": {}}}
+    same = {"kind": "hosts.storage.pools.find", "subject_type": "host", "changing": False, "state": "done", "host_id": thing.host.pk}
+    job, _ = Job.objects.get_or_create(**same, defaults=fields)
+    return {"pk": thing.host.pk, "job": job.pk}
 
 
 def _pool(thing: Thing) -> dict[str, Any]:
     pool, _ = Pool.objects.get_or_create(
         host=thing.host,
         uuid=f"pool-{thing.host.name}",
-        defaults={"name": "images", "kind": "dir", "state": "running", "path": "/srv/images", "capacity_bytes": 2**40},
+        defaults={"name": "images", "kind": "dir", "state": "running", "path": "/srv/images", "capacity_bytes": 2**40, "xml": _definition(thing.host.name)},
     )
     return {"pk": pool.pk, "pool_id": pool.pk}
 
@@ -32,9 +48,10 @@ def _place(thing: Thing) -> dict[str, Any]:
     return {"pk": place.pk}
 
 
-KINDS = {"pool": Kind("host", _pool), "volume": Kind("host", _volume), "place": Kind("host", _place)}
+KINDS = {"pool": Kind("host", _pool), "volume": Kind("host", _volume), "place": Kind("host", _place), "search": Kind("host", _search)}
 
 _NEW = {"name": "new.qcow2", "size": "1", "unit": "GiB", "format": "qcow2"}
+_EDIT = {"xml": _definition("near", "/srv/other"), "based_on": tree.digest(_definition("near")), "confirmed": "1"}
 _COPY = {"name": "copy.qcow2"}
 
 PAGES: dict[str, Row] = {
@@ -43,7 +60,13 @@ PAGES: dict[str, Row] = {
     "storage:of-host": reads(Role.VIEWER, "host"),
     "storage:place": reads(Role.VIEWER, "place"),
     "storage:pool": reads(Role.VIEWER, "pool"),
-    "storage:pool-xml": reads(Role.OPERATOR, "pool"),
+    "storage:pool-xml": Row({"GET": Role.OPERATOR, "POST": Role.MANAGER}, "pool", _EDIT),
+    "storage:choose-host": reads(SIGNED_IN),
+    "storage:new-pool": does(Role.MANAGER, "host", {"kind": "dir", "name": "new", "path": "/srv/new"}, asks=True),
+    "storage:found-sources": reads(Role.MANAGER, "search"),
+    "storage:pool-build": does(Role.MANAGER, "pool", {"typed": "images"}, asks=True, changes=False),  # it runs
+    "storage:pool-remove": does(Role.MANAGER, "pool", {"typed": "images"}, asks=True),
+    "storage:pool-password": does(Role.MANAGER, "pool", {"password": "secret"}, asks=True, changes=False),  # a directory has none
     "storage:pool-power": does(Role.MANAGER, "pool", {"action": "refresh"}),
     "storage:pool-autostart": does(Role.MANAGER, "pool", {"on": "1"}),
     "storage:create": does(Role.MANAGER, "pool", _NEW, asks=True),

@@ -82,7 +82,7 @@ def test_taken(data: bytes, expected: Image) -> None:
         (qcow2(size=1 << 50), "64 TiB"),
         (qcow2(size=0), "no size"),
         (qcow2(l1=1 << 30), "tables"),
-        (b'# Disk DescriptorFile\nRW 100 FLAT "/etc/shadow" 0\n'.ljust(1024, b"\0"), "names other files"),
+        (b'# Disk DescriptorFile\ncreateType="monolithicFlat"\nRW 100 FLAT "/etc/shadow" 0\n'.ljust(1024, b"\0"), "outside of its folder"),
         (vmdk(DESCRIPTOR, capacity=0), "no disk in it"),
         (vmdk(DESCRIPTOR, start=0), "no disk in it"),
         (vmdk(DESCRIPTOR.replace("monolithicSparse", "monolithicFlat")), "monolithicFlat"),

@@ -29,10 +29,12 @@ class VolumeSpec:
     backing_format: str = ""
 
 
-def build_xml(spec: VolumeSpec) -> str:
-    """Raises Invalid for a name, size or format that won't do."""
+def build_xml(spec: VolumeSpec, *, says_format: bool = True) -> str:
+    """Raises Invalid for a name, size or format that won't do. `says_format`: as virt.xml.pools.PoolKind has it, for where all are raw."""
     if spec.format not in FORMATS:
         raise Invalid(f"A volume is made as {' or '.join(FORMATS)}.")
+    if not says_format and (spec.format != "raw" or spec.backing_path):
+        raise Invalid("Volumes of this pool are raw, each on its own.")
     if not 0 <= spec.capacity_bytes <= MOST_BYTES or not 0 <= spec.allocation_bytes <= MOST_BYTES:
         raise Invalid("A volume has at most 64 TiB.")
     if spec.backing_path and (spec.format != "qcow2" or spec.backing_format not in ("qcow2", "raw")):
@@ -42,7 +44,8 @@ def build_xml(spec: VolumeSpec) -> str:
     _child(volume, "capacity", str(spec.capacity_bytes), unit="bytes")
     _child(volume, "allocation", str(min(spec.allocation_bytes, spec.capacity_bytes)), unit="bytes")
     target = _child(volume, "target")
-    _child(target, "format", type=spec.format)
+    if says_format:
+        _child(target, "format", type=spec.format)
     if spec.backing_path:
         backing = _child(volume, "backingStore")
         _child(backing, "path", names.absolute(spec.backing_path))

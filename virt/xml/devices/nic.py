@@ -48,7 +48,7 @@ class _Source:
         At(f"source/@{name}").write(node, value)
 
 
-class _Vlan:
+class Vlan:
     """<vlan>: one tag, or several (a trunk) parted by commas."""
 
     def read(self, node: etree._Element) -> str:
@@ -132,7 +132,7 @@ KIND = Kind(
         Field("mac", "MAC address", "mac/@address", "mac", hint="A new one if empty"),
         Field("down", "Unplugged (link down)", OnOff("link/@state", "down", "up"), "flag", live="update"),
         Field("ovs", "Open vSwitch port", OnOff("virtualport/@type", "openvswitch"), "flag", when=("way", ("bridge", "network"))),
-        Field("vlan", "VLAN", _Vlan(), check=vlan_problem, live="update", hint="For Open vSwitch and SR-IOV; several with commas make a trunk"),
+        Field("vlan", "VLAN", Vlan(), check=vlan_problem, live="update", hint="For Open vSwitch and SR-IOV; several with commas make a trunk"),
         Field("portgroup", "Port group", "source/@portgroup", check=name_problem, live="update", when=("way", ("network",)), rare=True),
         Field(
             "filter", "Filter", "filterref/@filter", check=name_problem, live="update", rare=True, hint="A network filter of the host, such as clean-traffic"

@@ -61,6 +61,25 @@ def read_pool(xml: str) -> PoolDefinition:
     )
 
 
+def definition_of(xml: str) -> str:
+    """The same without the figures, which change all the time and are no part of what was defined; nor white space that says nothing."""
+    root = parse(xml)
+    for tag in ("capacity", "allocation", "available"):
+        for node in root.findall(tag):
+            root.remove(node)
+    for node in root.iter():
+        if len(node) or not (node.text or "").strip():
+            node.text = None
+        node.tail = None
+    etree.indent(root, space="  ")
+    return etree.tostring(root, encoding="unicode")
+
+
+def read_pool_login(xml: str) -> str:
+    """The uuid of the secret that it signs in with, "" for none."""
+    return attribute(parse(xml).find("source/auth/secret"), "uuid")
+
+
 def read_pool_kind(xml: str) -> str:
     """ "dir", "logical", "netfs" …"""
     return attribute(parse(xml), "type")

@@ -9,7 +9,7 @@ from accounts import secrets as box
 from jobs.submit import Refused
 from live import metrics
 
-_KEY = "wv:hardware:secret:"
+_KEY = "wv:jobs:secret:"
 _KEPT = timedelta(minutes=30)  # a job may wait its turn
 
 

@@ -1,0 +1,1 @@
+"""Pools made, built, redefined and removed. What a kind of pool is made of stands in virt/xml/pools, one file a kind."""
