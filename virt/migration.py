@@ -33,6 +33,7 @@ class Order:
     parallel         connections at once for the memory, 0: one, without that protocol
     max_downtime     how long the guest may stand still at the end, 0: as libvirt likes it
     bandwidth        at most, 0: without limit
+    resume           send the rest of a post-copy whose link broke; persist and undefine as the first time
     """
 
     to: str
@@ -51,6 +52,7 @@ class Order:
     tls: bool = False
     tunnelled: bool = False
     bandwidth: MiBs = 0
+    resume: bool = False
 
     @property
     def flags(self) -> int:
@@ -67,6 +69,7 @@ class Order:
                 libvirt.VIR_MIGRATE_PARALLEL: bool(self.parallel),
                 libvirt.VIR_MIGRATE_TLS: self.tls,
                 libvirt.VIR_MIGRATE_TUNNELLED: self.tunnelled,
+                libvirt.VIR_MIGRATE_POSTCOPY_RESUME: self.resume,
             }
         wanted |= {
             libvirt.VIR_MIGRATE_PEER2PEER: True,

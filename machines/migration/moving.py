@@ -44,7 +44,7 @@ def go_on(hosted: Hosted) -> dict[str, object]:
     while progress.look(connection):
         time.sleep(LOOK_SECONDS)
     hosted.work.on_cancel(lambda: None)
-    if has_arrived(hosted):
+    if has_arrived(hosted) or _mended(hosted):
         return arrive(hosted)
     cleaning.clean(hosted)
     if hosted.work.cancelled():
@@ -58,6 +58,8 @@ def has_arrived(hosted: Hosted) -> bool:
     if is_on(here) and not cleaning.stands_on_its_way(here):
         return False
     there = hosted.on_target()
+    if is_on(here) and there is not None and there.reason.startswith("postcopy"):
+        return False  # half of its memory is still here
     return lives(there) or (there is not None and here is None)
 
 
@@ -71,6 +73,9 @@ def arrive(hosted: Hosted) -> dict[str, object]:
     carrying.give_autostart(hosted)
     hosted.record.finish()
     told: dict[str, object] = {"to": hosted.target_host.name}
+    if left := [here for here, _there, _taken in hosted.record.kept.get("copies", {}).values()]:
+        told["left"] = left
+        work.log(f"Its disks as they were are still on {hosted.source_host.name}: {', '.join(left)}. Nobody needs them now.")
     if stats and stats.elapsed_ms:
         told |= {"elapsed_ms": stats.elapsed_ms, "downtime_ms": stats.downtime_ms, "memory_bytes": stats.memory_total, "disk_bytes": stats.disk_total}
         work.log(f"It took {stats.elapsed_ms / 1000:.1f} s, and stood still for {stats.downtime_ms or 0} ms.")
@@ -149,7 +154,7 @@ def _run(hosted: Hosted, order: Order) -> None:
 
 def _end_as_it_is(hosted: Hosted, exc: VirtError) -> None:
     """libvirt gave up: where the machine is now decides."""
-    if has_arrived(hosted):
+    if has_arrived(hosted) or _mended(hosted):
         hosted.work.log(f"It is on the target all the same. {exc} {exc.detail}")
     elif hosted.work.cancelled():
         raise Cancelled from None
@@ -157,3 +162,31 @@ def _end_as_it_is(hosted: Hosted, exc: VirtError) -> None:
         raise OperationFailed(f"{hosted.source_host.name} lost {hosted.target_host.name}, or does not reach it: {exc}", exc.detail) from exc
     else:
         raise exc
+
+
+def _mended(hosted: Hosted) -> bool:
+    """When the link broke after the guest had gone over, half of its memory is on each host, and it stands still: the rest can be sent again."""
+    here, there = hosted.on_source(), hosted.on_target()
+    if not (here and there and here.reason == there.reason == "postcopy-failed"):
+        return False
+    persist, undefine = hosted.options.persist and here.persistent, hosted.options.undefine and here.persistent
+    to, data = ways.libvirt_uri(hosted.target_host), ways.data_uri(hosted.target_host)
+    order = Order(to, data=data, post_copy=True, persist=persist, undefine=undefine, resume=True)
+    for attempt in range(_MENDING_TRIES):
+        hosted.work.phase("The link broke after the guest had gone over; the rest of its memory is sent again")
+        try:
+            with another_to(hosted.source_host) as connection:
+                migration.move(connection, hosted.uuid, order)
+        except VirtError as exc:
+            hosted.work.log(f"Not yet: {exc} {exc.detail}")
+            time.sleep(_MENDING_PAUSE * (attempt + 1))
+        else:
+            return True
+    raise OperationFailed(
+        f"The link broke after the guest had gone over: half of its memory is on {hosted.source_host.name}, half on {hosted.target_host.name}. It stands still "
+        "on both until the rest is sent (virsh migrate --postcopy-resume), or it is forced off and started anew."
+    )
+
+
+_MENDING_TRIES = 4
+_MENDING_PAUSE = 3.0

@@ -129,6 +129,17 @@ def test_one_found_moved_is_not_taken_from_a_host_that_still_shows_it(machine: M
     assert Machine.objects.count() == 2
 
 
+def test_one_found_moved_before_its_host_says_gone(machine: Machine, here: Host, there: Host) -> None:
+    """Nobody watched while somebody moved it, and the new host was looked at first."""
+    _sees(there, _seen())
+    known = inventory.load(here.pk)
+    gone = inventory.vanished(UUID, known.known[UUID], (), timezone.now())
+    assert gone
+    assert inventory.write(here.pk, [gone], known.ids).missing == [UUID]
+    _is_whole(machine, there)
+    assert Event.objects.latest("id").words == "Moved from here to there"
+
+
 def test_one_found_moved_goes_on_with_the_row_of_a_host_that_does_not_answer(machine: Machine, here: Host, there: Host) -> None:
     Host.objects.filter(pk=here.pk).update(state=HostState.OFFLINE)
     _sees(there, _seen())

@@ -50,6 +50,12 @@ class Moving(Writing):
         """The same machine, asked by way of another host."""
         return Moving(self.lab, self.stack, Guest(self.lab[host], self.guest.name, self.guest.uuid))
 
+    @property
+    def here(self) -> Moving:
+        """The same machine, by way of the host that it is on."""
+        (host,) = self.where(self.lab)
+        return self.on(host)
+
     def ask_to_move(self, target: str, **wish: Any) -> int:
         body = {"target": self.stack.host(target)["id"], **wish}
         answer = self.stack.api.request("POST", f"machines/{self.number}/move", body)

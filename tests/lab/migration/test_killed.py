@@ -24,6 +24,8 @@ from tests.lab.migration.moving import LOCAL, Moving, make_pools, set_ways
 from tests.stack import Stack
 from tests.waiting import wait_until
 
+pytestmark = pytest.mark.timeout(300)
+
 HALTING = Path(__file__).parents[1] / "snapshots" / "halting.py"  # for its short patience with the dead alone
 
 

@@ -12,6 +12,8 @@ from tests.lab.migration.moving import LOCAL, OTHER, Moving, make_pools, set_way
 from tests.stack import Stack
 from tests.waiting import wait_until
 
+pytestmark = pytest.mark.timeout(300)
+
 
 @pytest.fixture(scope="module")
 def moving(lab: Lab) -> Iterator[Stack]:
@@ -55,10 +57,10 @@ def test_a_running_machine_takes_its_row_along(wanderer: Moving, moving: Stack, 
     ids=["post-copy-and-tunnelled", "parallel-and-tls", "standing-still"],
 )
 def test_there_and_back(ways: tuple[dict[str, object], dict[str, object]], wanderer: Moving) -> None:
-    word = "-".join(ways[0])
-    wanderer.remember_in_memory(word)
-    wanderer.write("before")
-    there = wanderer.move("h2", **ways[0])
+    word, it = "-".join(ways[0]), wanderer.here
+    it.remember_in_memory(word)
+    it.write("before")
+    there = it.move("h2", **ways[0])
     assert (there.word, there.in_memory) == ("before", word)
     there.write("there")
     back = there.move("h1", **ways[1])
@@ -66,15 +68,16 @@ def test_there_and_back(ways: tuple[dict[str, object], dict[str, object]], wande
 
 
 def test_snapshots_go_along(wanderer: Moving, lab: Lab) -> None:
-    wanderer.write("then")
-    wanderer.take("inside", kind="internal")
-    wanderer.take("outside", kind="external", memory=False)
-    wanderer.write("now")
-    before = wanderer.parents
-    there = wanderer.move("h2")
+    it = wanderer.here
+    it.write("then")
+    it.take("inside", kind="internal")
+    it.take("outside", kind="external", memory=False)
+    it.write("now")
+    before = it.parents
+    there = it.move("h2")
     wait_until("they are shown", lambda: there.parents == before, seconds=30)
     assert there.current == "outside"
-    assert wanderer.names_on(lab["h1"]) == set()
+    assert it.names_on(lab["h1"]) == set()
     assert there.names_on(lab["h2"]) == {"inside", "outside"}
     there.delete("outside")
     assert there.word == "now"
@@ -122,7 +125,7 @@ def test_disks_of_its_own_are_copied(moving: Stack, lab: Lab, tiny_guest: Image)
     back = third.move("h1", storage={"vda": "other"})
     assert moving.machine("owner")["state"] == "off"
     lab["h1"].virsh("start", it.guest.uuid)
-    back.guest.wait_for_agent()
+    back.guest.wait_for_agent(seconds=90)
     assert (back.word, back.digest(8)) == ("one", digest)
     assert "Autostart:      enable" in lab["h1"].virsh("dominfo", it.guest.uuid)
 
