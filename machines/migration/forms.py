@@ -14,16 +14,16 @@ class AddressForm(forms.Form):
         label=_("libvirt, as other hosts call it"), max_length=300, required=False,
         help_text=_("qemu+tls://…/system, qemu+ssh://root@…/system or qemu+tcp://…/system. Empty: as told below."),
     )  # fmt: skip
-    data = forms.CharField(
+    where = forms.CharField(
         label=_("Where memory and disks are sent"), max_length=300, required=False,
-        help_text=_("tcp://address, of a fast network between the hosts perhaps. Empty: as the host says itself (migration_host in its qemu.conf, or its name)."),
+        help_text=_("tcp://address, perhaps of a fast network between hosts. Empty: as the host says itself (migration_host in qemu.conf, or its name)."),
     )  # fmt: skip
 
     def clean_libvirt(self) -> str:
         return _checked(ways.checked_libvirt, self.cleaned_data["libvirt"])
 
-    def clean_data(self) -> str:
-        return _checked(ways.checked_data, self.cleaned_data["data"])
+    def clean_where(self) -> str:
+        return _checked(ways.checked_data, self.cleaned_data["where"])
 
 
 def _checked(check: object, text: str) -> str:

@@ -26,9 +26,9 @@ def address(request: HttpRequest, pk: int) -> HttpResponse:
     if not access.may_administer(user):
         raise PermissionDenied(_("Only administrators say how hosts reach each other."))
     way = ways.of(host)
-    form = AddressForm(request.POST or None, initial={"libvirt": way.libvirt_uri, "data": way.data_uri})
+    form = AddressForm(request.POST or None, initial={"libvirt": way.libvirt_uri, "where": way.data_uri})
     if request.method == "POST" and form.is_valid():
-        ways.set_way(host, libvirt=form.cleaned_data["libvirt"], data=form.cleaned_data["data"])
+        ways.set_way(host, libvirt=form.cleaned_data["libvirt"], data=form.cleaned_data["where"])
         audit.record("machines.migration.address", host.name, actor=user, result="done", detail=form.cleaned_data)
         return answers.done(request, host.get_absolute_url(), words=_("Other hosts reach it there from now on."))
     context = {"host": host, "form": form, "usual": ways.usual(host)}
