@@ -18,6 +18,7 @@ from pathlib import Path
 import libvirt
 import pytest
 
+from tests.lab import halting
 from tests.lab.guests import Image
 from tests.lab.lab import Guest, Host, Lab
 from tests.lab.migration.moving import LOCAL, Moving, make_pools, set_ways
@@ -25,8 +26,6 @@ from tests.stack import Stack
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.timeout(300)
-
-HALTING = Path(__file__).parents[1] / "snapshots" / "halting.py"  # for its short patience with the dead alone
 
 
 @dataclass(frozen=True)
@@ -56,8 +55,8 @@ _PHASES = {"disks": "Copying disks", "memory": "Copying memory"}
 
 @pytest.fixture(scope="module")
 def stack(lab: Lab) -> Iterator[Stack]:
-    """One of its own: its processes get killed here."""
-    stack = Stack.start(entry=(str(HALTING),))
+    """One of its own: its processes get killed here. Who is dead is found out within seconds (halting.py)."""
+    stack = Stack.start(entry=(halting.__file__,))
     make_pools(lab)
     stack.add_hosts({name: lab[name].uri for name in ("h1", "h2")})
     wait_until("both are online", lambda: all(stack.host(name)["state"] == "online" for name in ("h1", "h2")), seconds=30)
