@@ -20,6 +20,7 @@ from virt.migration import Stats
 Seconds = float
 
 LOOK_SECONDS: Seconds = 0.5
+PREPARING = "Preparing the target"
 _ROUNDS_BEFORE_POST_COPY = 2
 _USUAL_DOWNTIME_MS = 300  # QEMU's own
 _NO_LIMIT_MIB = 8_796_093_022_207  # the most that libvirt takes: 2^63 bytes a second
@@ -30,7 +31,7 @@ class Progress:
 
     def __init__(self, hosted: Hosted) -> None:
         self._hosted = hosted
-        self._said = ""
+        self._said = PREPARING
         self._limits: dict[str, int] = {"max_downtime_ms": 0, "bandwidth_mib": hosted.options.bandwidth_mib}
         self._disk_seen: tuple[Seconds, int] | None = None
         row = hosted.row
@@ -140,4 +141,4 @@ def _phase(stats: Stats, *, post_copy: bool) -> str:
         return "The guest runs on the target; its memory follows"
     if stats.memory_total:
         return "Copying memory"
-    return "Copying disks" if stats.disk_total else "Preparing the target"
+    return "Copying disks" if stats.disk_total else PREPARING

@@ -13,7 +13,7 @@ from hosts.connections import another_to
 from jobs.work import Cancelled
 from machines.migration import carrying, cleaning, disks, ways
 from machines.migration.disks import Disks
-from machines.migration.following import LOOK_SECONDS, Progress, followed
+from machines.migration.following import LOOK_SECONDS, PREPARING, Progress, followed
 from machines.migration.hosting import Hosted, SourceLost, is_on, lives, quietly
 from virt import migration
 from virt.errors import Conflict, HostUnreachable, NotFound, OperationFailed, VirtError, WrongState
@@ -140,7 +140,7 @@ def _order(hosted: Hosted, seen: MachineSeen, found: Disks) -> Order:
 
 def _run(hosted: Hosted, order: Order) -> None:
     """libvirt's own call."""
-    hosted.work.phase("Preparing the target")
+    hosted.work.phase(PREPARING)
     # A link of its own: a call that waits for minutes must not hold up other moves of this process.
     with another_to(hosted.source_host) as connection:
         try:

@@ -86,9 +86,13 @@ class Moving(Writing):
         """The hosts that know it."""
         return [host.name for host in lab.hosts if self.guest.uuid in host.virsh("list", "--all", "--uuid").split()]
 
+    def keep_changing(self) -> None:
+        """Its memory, for ever, but so that its agent still gets a word in on a busy machine."""
+        self.sh("( while :; do dd if=/dev/urandom of=/tmp/dirt bs=256k count=8 2>/dev/null; sleep 0.3; done ) >/dev/null 2>&1 &")
+
     def keep_writing(self) -> None:
         """To the disk, for ever, behind what the test compares."""
-        self.sh("( while :; do dd if=/dev/urandom of=/dev/vda bs=1M seek=16 count=4 conv=notrunc 2>/dev/null; sync; done ) >/dev/null 2>&1 &")
+        self.sh("( while :; do dd if=/dev/urandom of=/dev/vda bs=1M seek=32 count=2 conv=notrunc 2>/dev/null; sync; sleep 0.3; done ) >/dev/null 2>&1 &")
 
     def digest(self, mib: int) -> str:
         """Of what `fill` wrote."""

@@ -67,7 +67,7 @@ def stack(lab: Lab) -> Iterator[Stack]:
 
 @pytest.fixture(scope="module")
 def it(stack: Stack, lab: Lab, swept: None, tiny_guest: Image) -> Moving:
-    made = Moving.make(stack, lab["h1"], "mortal", tiny_guest, where=LOCAL, words="dirty")
+    made = Moving.make(stack, lab["h1"], "mortal", tiny_guest, where=LOCAL)
     made.fill(24)
     return made
 
@@ -103,7 +103,7 @@ def test_somebody_dies(death: Death, it: Moving, stack: Stack, lab: Lab) -> None
     there_it = it.on(there.name)
     if state != "running":
         there.virsh("start", it.guest.uuid)
-        there_it.guest.wait_for_agent()
+        there_it.guest.wait_for_agent(seconds=90)
     assert there_it.digest(24) == digest, log
     assert stack.rows("SELECT * FROM migration_move WHERE done_at IS NULL") == [], log
 
@@ -111,8 +111,9 @@ def test_somebody_dies(death: Death, it: Moving, stack: Stack, lab: Lab) -> None
 def _run(it: Moving, word: str) -> None:
     if it.guest.state != "running":
         it.guest.host.virsh("start", it.guest.uuid)
-    it.guest.wait_for_agent()
+    it.guest.wait_for_agent(seconds=90)
     it.write(word)
+    it.keep_changing()
 
 
 def _die(death: Death, it: Moving, stack: Stack, source: Host, target: Host) -> int:

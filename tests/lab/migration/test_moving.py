@@ -29,7 +29,9 @@ def moving(lab: Lab) -> Iterator[Stack]:
 @pytest.fixture(scope="module")
 def wanderer(moving: Stack, lab: Lab, swept: None, tiny_guest: Image) -> Moving:
     """A guest on shared storage that never stops changing its memory, for all that can be tried on one."""
-    return Moving.make(moving, lab["h1"], "wanderer", tiny_guest, words="dirty")
+    made = Moving.make(moving, lab["h1"], "wanderer", tiny_guest)
+    made.keep_changing()
+    return made
 
 
 def test_a_running_machine_takes_its_row_along(wanderer: Moving, moving: Stack, lab: Lab) -> None:
@@ -88,7 +90,8 @@ def test_snapshots_go_along(wanderer: Moving, lab: Lab) -> None:
 
 
 def test_stopped_it_runs_on_and_the_target_is_clean(moving: Stack, lab: Lab, tiny_guest: Image) -> None:
-    it = Moving.make(moving, lab["h1"], "stayer", tiny_guest, where=LOCAL, words="dirty")
+    it = Moving.make(moving, lab["h1"], "stayer", tiny_guest, where=LOCAL)
+    it.keep_changing()
     it.write("one")
     it.take("inside", kind="internal")
     it.delete("inside")
