@@ -1,4 +1,4 @@
-"""The Celery application: two queues, early acknowledgement (the jobs' own sweep repairs what is lost)."""
+"""The Celery application: three queues, early acknowledgement (the jobs' own sweep repairs what is lost)."""
 
 from __future__ import annotations
 

@@ -26,6 +26,7 @@ urlpatterns = [
     path("hosts/", include("hosts.devices.urls")),
     path("networks/", include("hosts.networks.urls")),
     path("machines/", include("machines.snapshots.urls")),
+    path("", include("machines.moves.urls")),
     path("", include("webvirt.pages")),
 ]
 
