@@ -14,7 +14,7 @@ from pathlib import Path
 from statistics import median
 
 from tests import consoles, processes
-from tests.bench.display import ECHO, STREAM
+from tests.bench.display import ECHO, STREAM, STREAM_OF_10_GBIT
 from tests.bench.figures import Figure, Spread
 from tests.consoles import Door, Socket
 from tests.lab.fleet import Fleet
@@ -110,11 +110,14 @@ def _bytes(stack: Stack, person: WebSession, port: int) -> Iterator[Figure]:
         yield Figure("round trip p50, straight to the display", "loopback", trips["direct"], "µs")
         yield Figure("round trip p50, through the bridge", "loopback", trips["bridged"], "µs")
         yield Figure("round trip p50, added", "loopback", trips["bridged"] - trips["direct"], "µs", ADDED_US)
-        rates = {name: max(_rate(way) for _ in range(3)) for name, way in ways}
-        yield Figure("throughput, straight to the display", "loopback", rates["direct"], "MB/s")
-        yield Figure("throughput, through the bridge", "loopback", rates["bridged"], "MB/s")
-        share = 100 * rates["bridged"] / rates["direct"]
-        yield Figure(f"throughput given away (promise: at most {100 - THROUGHPUT_PERCENT:g})", "loopback", 100 - share, "%", 100 - THROUGHPUT_PERCENT)
+        for where, command in (("as over 10 Gbit/s", STREAM_OF_10_GBIT), ("loopback", STREAM)):
+            # In turn, so that what else the machine does falls on both.
+            turns = [{name: _rate(way, command) for name, way in ways} for _ in range(5)]
+            rates = {name: max(turn[name] for turn in turns) for name, _way in ways}
+            yield Figure("throughput, straight to the display", where, rates["direct"], "MB/s")
+            yield Figure("throughput, through the bridge", where, rates["bridged"], "MB/s")
+            share = 100 * rates["bridged"] / rates["direct"]
+            yield Figure(f"throughput given away (promise: at most {100 - THROUGHPUT_PERCENT:g})", where, 100 - share, "%", 100 - THROUGHPUT_PERCENT)
 
 
 class Direct(Socket):
@@ -153,12 +156,12 @@ def _round_trips(way: Socket) -> list[float]:
     return found
 
 
-def _rate(way: Socket) -> float:
+def _rate(way: Socket, command: bytes) -> float:
     """Megabytes a second; frames are not taken apart, only counted (their heads are 0.004 % of it)."""
     size, got = STREAM_MB << 20, 0
     buffer = memoryview(bytearray(1 << 20))
     began = time.perf_counter()
-    way.send(STREAM + struct.pack(">Q", size))
+    way.send(command + struct.pack(">Q", size))
     while got < size:
         got += way.raw.recv_into(buffer)
     taken = time.perf_counter() - began

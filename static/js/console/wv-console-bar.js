@@ -1,9 +1,9 @@
 // <wv-console-bar for="console">…</wv-console-bar>: what can be done with the open screen. Buttons: [data-press="ControlLeft AltLeft Delete"],
-// [data-hold="ControlLeft"], [data-kind][data-port], [data-watch], [data-fit="scale|1:1|guest"], [data-full], [data-picture], [data-reading].
+// [data-hold="ControlLeft"], [data-kind][data-port], [data-watch], [data-fit="scale|1:1|guest"], [data-quality="0…9"], [data-full], [data-picture], [data-reading].
 import { press } from "./keys.js";
 
 class WvConsoleBar extends HTMLElement {
-  #held = new Set(); #fit = "scale"; #ping = 0;
+  #held = new Set(); #fit = "scale"; #quality = 6; #ping = 0;
 
   get console() { return document.getElementById(this.getAttribute("for")); }
 
@@ -31,6 +31,7 @@ class WvConsoleBar extends HTMLElement {
     else if ("watch" in dataset) this.console.watch(button.getAttribute("aria-pressed") !== "true");
     else if ("full" in dataset) this.#full();
     else if (dataset.fit) this.#fitTo(dataset.fit);
+    else if (dataset.quality) this.#paint(Number(dataset.quality));
     else if (!screen) return;
     else if (dataset.press) { press(screen, dataset.press.split(" ")); this.#letGo(); screen.focus(); }
     else if (dataset.hold) this.#hold(button, screen);
@@ -46,7 +47,7 @@ class WvConsoleBar extends HTMLElement {
     this.#held.clear();
     for (const button of this.querySelectorAll("[data-hold]")) button.setAttribute("aria-pressed", "false");
     screen?.fit(this.#fit);
-    screen?.quality?.(6);
+    screen?.quality?.(this.#quality);
     if (!document.querySelector("dialog[open], [popover]:popover-open")) screen?.focus();
   }
 
@@ -67,6 +68,13 @@ class WvConsoleBar extends HTMLElement {
     this.#fit = mode;
     for (const button of this.querySelectorAll("[data-fit]")) button.setAttribute("aria-checked", button.dataset.fit === mode);
     this.console.screen?.fit(mode);
+  }
+
+  /** How well the picture is, against how many bytes it takes. */
+  #paint(quality) {
+    this.#quality = quality;
+    for (const button of this.querySelectorAll("[data-quality]")) button.setAttribute("aria-checked", Number(button.dataset.quality) === quality);
+    this.console.screen?.quality?.(quality);
   }
 
   #full() {
