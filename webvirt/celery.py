@@ -38,4 +38,4 @@ app.conf.update(
         "accounts.tidy": {"task": "accounts.tidy", "schedule": 3600.0, "options": {"expires": 1800}},
     },
 )
-app.autodiscover_tasks(["jobs", "hosts", "machines", "machines.creation", "accounts"])
+app.autodiscover_tasks(["jobs", "hosts", "machines", "machines.creation", "consoles", "accounts"])

@@ -285,7 +285,7 @@ def test_two_share_it_and_what_the_bar_can_do(browser: Browser, stack: Stack, st
 
 def test_on_a_phone_and_on_the_wall(browser: Browser, stack: Stack, state: Any, linux: Guest) -> None:
     """With a key held on the bar: without its Ctrl the d would end nothing."""
-    tab = kit.Tab(browser, stack, state, viewport=kit.PHONE, color_scheme="dark")
+    tab = kit.Tab(browser, stack, state, viewport=kit.PHONE, color_scheme="dark", has_touch=True, is_mobile=True)
     tab.tolerate(NOISE)
     page = tab.open(f"/consoles/{stack.machine('tab-linux')['id']}/")
     page.wait_for_function(DRAWN, timeout=60_000)
@@ -298,7 +298,8 @@ def test_on_a_phone_and_on_the_wall(browser: Browser, stack: Stack, state: Any, 
     page.keyboard.type("word")
     page.keyboard.press("Enter")
     page.click("[data-hold=ControlLeft]")
-    page.keyboard.press("d")
+    page.click("wv-console-touch button")
+    page.keyboard.type("d")
     page.click("[data-hold=ControlLeft]")
     page.click("wv-console-touch button")
     page.keyboard.type("echo said > /tmp/after")
