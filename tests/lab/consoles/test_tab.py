@@ -280,7 +280,23 @@ def test_two_share_it_and_what_the_bar_can_do(browser: Browser, stack: Stack, st
     wait_until("the shell answers", lambda: _says(page, "echo $((50+5))", "55"), seconds=60)
     page.wait_for_function("() => document.querySelector('.xterm-accessibility')?.textContent.includes('55')")
     _look(tab, "read-aloud")
+
+    beside = kit.Tab(browser, stack, state)
+    seen = beside.open("/machines/?columns=1&col=host&col=cpu&col=screen")
+    seen.wait_for_selector(".c-screen wv-screen img", timeout=60_000)
+    _look(beside, "list")
+    assert beside.violations() == []
+    seen = beside.open(f"/machines/{stack.machine('tab-linux')['id']}/")
+    seen.wait_for_selector(".wv-company li >> text=administrator")
+    seen.wait_for_selector("wv-screen img", timeout=60_000)
+    _look(beside, "company")
+    assert beside.violations() == []
     tab.close()
+    seen.wait_for_selector(".wv-company", state="detached", timeout=10_000)
+    seen = beside.open(f"/machines/{stack.machine('tab-linux')['id']}/history/")
+    seen.wait_for_selector("text=On its console by Serial")
+    _look(beside, "history")
+    beside.close()
 
 
 def test_on_a_phone_and_on_the_wall(browser: Browser, stack: Stack, state: Any, linux: Guest) -> None:
