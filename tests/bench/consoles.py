@@ -13,9 +13,12 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from statistics import median
 
+from playwright.sync_api import sync_playwright
+
 from tests import consoles, processes
 from tests.bench.display import ECHO, STREAM, STREAM_OF_10_GBIT
 from tests.bench.figures import Figure, Spread
+from tests.browser import kit
 from tests.consoles import Door, Socket
 from tests.lab.fleet import Fleet
 from tests.lab.guests import Recipe
@@ -24,6 +27,7 @@ from tests.stack import ROOT, Credentials, Stack
 from tests.waiting import wait_until
 from tests.websession import WebSession
 
+CLICKS = 15
 OPENINGS, ROUND_TRIPS, STREAM_MB, AT_ONCE, IN_A_ROW = 20, 2000, 1024, 200, 1000
 MACHINES = 40
 IDLE_SECONDS = 10.0
@@ -66,6 +70,25 @@ def _first_pixels(stack: Stack, lab: Lab) -> Iterator[Figure]:
         yield Figure("ticket asked → first pixel, first", where, first * 1000, "ms")
         yield Figure("ticket asked → first pixel, p50", where, spread.p50, "ms", goal)
         yield Figure("ticket asked → first pixel, p95", where, spread.p95, "ms")
+        yield Figure("click in the list → first pixel in the browser, p50", where, Spread.of(_clicks(stack, machine)).p50, "ms", goal)
+
+
+def _clicks(stack: Stack, machine: int) -> list[float]:
+    """A person's own way: the button in the list, a tab of its own, the page, the ticket, the picture."""
+    found = []
+    with sync_playwright() as playwright:
+        browser = kit.launch(playwright)
+        tab = kit.Tab(browser, stack, kit.sign_in(browser, stack, stack.administrator))
+        page = tab.open("/machines/")
+        for _ in range(CLICKS):
+            began = time.perf_counter()
+            with page.expect_popup() as opening:
+                page.click(f'a[target="console-{machine}"]')
+            opening.value.wait_for_function(consoles.DRAWN, timeout=60_000)
+            found.append(time.perf_counter() - began)
+            opening.value.close()
+        browser.close()
+    return found
 
 
 def _is_shown(stack: Stack, name: str) -> bool:

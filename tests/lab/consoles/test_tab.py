@@ -15,6 +15,7 @@ from lxml import etree
 from playwright.sync_api import Browser, Page, TimeoutError, sync_playwright
 
 from tests.browser import kit
+from tests.consoles import DRAWN
 from tests.lab.guests import Image, Recipe, domain_xml
 from tests.lab.lab import Guest, Lab
 from tests.stack import Credentials, Stack
@@ -23,11 +24,6 @@ from tests.waiting import wait_until
 OPEN = "() => document.querySelector('wv-console').dataset.state === 'open'"
 # What the browser says of sockets that are killed on purpose, and of reading pixels.
 NOISE = r"WebSocket|Failed to load resource|Canvas2D"
-# Whether anything but black is drawn.
-DRAWN = """() => { const canvas = document.querySelector('wv-console canvas');
-  if (!canvas || !canvas.width) return false;
-  const shown = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
-  return shown.some((value, at) => at % 4 < 3 && value > 90); }"""
 
 
 # VNC's encoding for JPEG of level 9.
@@ -162,6 +158,7 @@ def test_picture_keys_serial_and_coming_back(browser: Browser, stack: Stack, sta
     tab.close()
 
 
+@pytest.mark.timeout(400)
 def test_it_comes_back_whatever_happens_to_the_machine(browser: Browser, stack: Stack, state: Any, lab: Lab, tiny_guest: Image) -> None:
     """Reset, saved and restored, power cycle, moved alive to another host that is reached another way, its libvirtd killed: one tab, never loaded again."""
     near = lab["h1"]
@@ -224,7 +221,7 @@ def test_two_share_it_and_what_the_bar_can_do(browser: Browser, stack: Stack, st
     tab = kit.Tab(browser, stack, state)
     tab.tolerate(NOISE)
     sent: list[Any] = []
-    tab.page.on("websocket", lambda socket: socket.on("framesent", sent.append))
+    tab.page.on("websocket", lambda socket: socket.on("framesent", lambda frame: sent.append(frame)))
     page = tab.open(f"/consoles/{stack.machine('tab-linux')['id']}/")
     page.wait_for_function(DRAWN, timeout=60_000)
     page.click("[popovertarget=view-menu]")
