@@ -40,4 +40,4 @@ app.conf.update(
         "accounts.tidy": {"task": "accounts.tidy", "schedule": 3600.0, "options": {"expires": 1800}},
     },
 )
-app.autodiscover_tasks(["jobs", "hosts", "hosts.storage.transfers", "machines", "machines.creation", "machines.migration", "accounts"])
+app.autodiscover_tasks(["jobs", "hosts", "hosts.storage.transfers", "machines", "machines.creation", "machines.migration", "consoles", "accounts"])
