@@ -21,6 +21,7 @@ class Kind:
     """`name` "machines.start" is `machines.operations.start`.
 
     quick: expected to end within seconds (hard limit two minutes); others go to the queue for long work.
+    bulk: carries bytes between a browser and a host; a queue of its own, whose worker has many threads: it waits most of the time.
     changing: at most one at a time for a subject.
     cancellable: stops when asked while it runs; every job can be cancelled while it is queued or waits.
     stirs: the watcher's studies of the host (watcher/studies.py) that look again once such a job has ended.
@@ -34,6 +35,7 @@ class Kind:
     title: str
     icon: str
     quick: bool = True
+    bulk: bool = False
     changing: bool = True
     cancellable: bool = False
     stirs: tuple[str, ...] = ()
@@ -42,7 +44,7 @@ class Kind:
 
     @property
     def queue(self) -> str:
-        return "quick" if self.quick else "long"
+        return "bulk" if self.bulk else "quick" if self.quick else "long"
 
 
 def declare(*kinds: Kind) -> None:
@@ -60,8 +62,8 @@ def known(name: str) -> Kind:
     return _kinds.get(name) or Kind(name, title=name, icon="bolt", changing=False)
 
 
-def long_ones() -> list[str]:
-    return [kind.name for kind in _kinds.values() if not kind.quick]
+def of_queue(queue: str) -> list[str]:
+    return [kind.name for kind in _kinds.values() if kind.queue == queue]
 
 
 def every() -> list[Kind]:

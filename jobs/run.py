@@ -82,8 +82,10 @@ def sweep() -> None:
     """Find what the broker forgot, what waits, and whose worker died."""
     now = timezone.now()
     forgotten = Job.objects.filter(_older("enqueued_at", now - FORGOTTEN_AFTER), state=State.QUEUED, held_back=False)
-    is_long = Q(kind__in=kinds.long_ones())
-    for queue, theirs in (("quick", forgotten.exclude(is_long)), ("long", forgotten.filter(is_long))):
+    in_queue = {queue: Q(kind__in=kinds.of_queue(queue)) for queue in ("long", "bulk")}
+    in_queue["quick"] = ~(in_queue["long"] | in_queue["bulk"])
+    for queue, condition in in_queue.items():
+        theirs = forgotten.filter(condition)
         if theirs.exists() and _messages_in(queue) < _BUSY:
             _enqueue_again(list(theirs.order_by("enqueued_at")[:_AT_ONCE]), now, Urgency.RUN)
     _enqueue_again([job for job in lanes.next_in_line() if job.enqueued_at < now - FORGOTTEN_AFTER], now, Urgency.RUN)

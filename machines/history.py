@@ -15,6 +15,9 @@ from django.utils.translation import gettext as _
 
 from jobs.models import Job
 from jobs.models import State as JobState
+from live.templatetags.wv import duration
+from machines import company
+from machines.company import Visit
 from machines.models import Definition, Event, Machine
 
 _LONGEST_DIFF = 1_500  # lines
@@ -43,10 +46,12 @@ class Change:
 
 
 def lines(machine: Machine, jobs: QuerySet[Job], *, most: int, before: dt.datetime | None = None) -> list[Line]:
-    """The newest `most` lines before a moment. `jobs`: those that the person may see, of this machine."""
+    """The newest `most` lines before a moment, with who was on its console. `jobs`: those that the person may see, of this machine."""
     events = machine.events.filter(at__lt=before) if before else machine.events.all()
     jobs = jobs.filter(created_at__lt=before) if before else jobs
-    return merged(events.order_by("-id")[:most], jobs.order_by("-id")[:most], most=most)
+    visits = [_visit(visit) for visit in company.past(machine, before, most)]
+    happened = merged(events.order_by("-id")[:most], jobs.order_by("-id")[:most], most=most)
+    return sorted([*happened, *visits], key=lambda line: line.at, reverse=True)[:most]
 
 
 def merged(events: Iterable[Event], jobs: Iterable[Job], *, most: int) -> list[Line]:
@@ -82,6 +87,12 @@ def _event(event: Event) -> Line:
     if not event.job_id:
         return Line(event.at, event.words, event.actor)
     return Line(event.at, event.words, event.actor, url=reverse("jobs:job", args=[event.job_id]), link=_("log"))
+
+
+def _visit(visit: Visit) -> Line:
+    words = _("Watched its console by %(kind)s") if visit.view_only else _("On its console by %(kind)s")
+    lasted = f", {duration((visit.until - visit.since).total_seconds())}" if visit.until else ""
+    return Line(visit.since, words % {"kind": visit.by} + lasted, visit.who, kind="" if visit.until else "now")
 
 
 def _job(job: Job) -> Line:

@@ -60,6 +60,7 @@ COLUMNS = {
         Column("up", _("Uptime"), ("started_at",), "up", number=True),
         Column("vcpus", _("vCPU"), ("vcpus",), "vcpu", number=True, usual=False, first="-"),
         Column("autostart", _("Autostart"), ("autostart",), "auto", usual=False, first="-"),
+        Column("screen", _("Screen"), (), "screen", usual=False),
         Column("uuid", _("UUID"), ("uuid",), "uuid", usual=False),
     )
 }

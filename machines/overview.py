@@ -18,7 +18,8 @@ from jobs import access as job_access
 from jobs.models import ACTIVE, Job
 from jobs.models import State as JobState
 from live.tabs import Shown
-from machines import access, actions, history, tabs
+from machines import access, actions, company, history, tabs
+from machines.company import Visit
 from machines.models import Machine, State
 from machines.power import VERBS, Verb
 from machines.rows import os_icon, os_words, shown_state
@@ -87,12 +88,18 @@ class Overview:
         return self._user.rights.on_host(self.machine.host_id) >= Role.VIEWER
 
     @cached_property
-    def sees_screen(self) -> bool:
+    def acts(self) -> bool:
+        return self._may(Role.OPERATOR) and not self.machine.gone_at
+
+    @cached_property
+    def types(self) -> bool:
+        """May type into its console; whoever sees it may watch."""
         return self._may(Role.CONSOLE)
 
     @cached_property
-    def acts(self) -> bool:
-        return self._may(Role.OPERATOR) and not self.machine.gone_at
+    def company(self) -> list[Visit]:
+        """Who is on its console."""
+        return company.now(self.machine)
 
     @cached_property
     def changes_it(self) -> bool:

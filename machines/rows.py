@@ -65,7 +65,7 @@ class Row:
     host_name: str
     sees_host: bool
     acts: bool
-    sees_screen: bool
+    types: bool
     points: Sequence[float]
     cpu: float | None
     memory_used: float | None
@@ -144,7 +144,7 @@ def _row(machine: dict[str, Any], doing: str, seen: Glance, user: User, tags: Se
         host_name=machine["host__name"],
         sees_host=user.rights.on_host(machine["host_id"]) >= Role.VIEWER,
         acts=role >= Role.OPERATOR,
-        sees_screen=role >= Role.CONSOLE,
+        types=role >= Role.CONSOLE,
         ip=ip,
         more_ips=more_ips,
         os=short_os(machine["os_name"]) or os_words(machine["os_id"]),

@@ -30,7 +30,7 @@ from tests.websession import WebSession
 ROOT = Path(__file__).resolve().parent.parent
 START_SECONDS = 90.0
 
-Role = Literal["redis", "web", "consolebridge", "watcher", "quick", "long", "beat"]
+Role = Literal["redis", "web", "consolebridge", "watcher", "quick", "long", "bulk", "beat"]
 _REDIS_NAMES = ("valkey-server", "redis-server")
 
 # No libvirtd to reach and none to start, in a mount namespace of the stack's own.

@@ -20,7 +20,7 @@ from virt.xml.build.volume import VolumeSpec as VolumeSpec
 from virt.xml.build.volume import build_xml
 from virt.xml.pools import KINDS
 from virt.xml.read.pool import read_pool_kind
-from virt.xml.read.volume import VolumeDefinition, read_volume
+from virt.xml.read.volume import VolumeDefinition, read_modified, read_volume
 
 Seconds = float
 
@@ -193,14 +193,15 @@ def wipe(connection: Connection, pool: str, name: str, algorithm: WipeAlgorithm 
 class Writing:
     """An upload that is open: `send` as often as there is something, then `finish`. Leaving it otherwise aborts it.
 
-    What `finish` returned for is on the host's disk; of what was only sent, nobody knows.
+    What `finish` returned for is in the host's file; of what was only sent, nobody knows. `sparse`: the volume is new and
+    empty behind `offset`, so that `skip` need not send zeros.
     """
 
-    def __init__(self, connection: Connection, pool: str, name: str, offset: int, length: int) -> None:
+    def __init__(self, connection: Connection, pool: str, name: str, offset: int, length: int, *, sparse: bool = False) -> None:
         with translate():
             volume = _volume(connection, pool, name)
             self._stream: libvirt.virStream | None = connection.raw.newStream(0)
-            volume.upload(self._stream, offset, length, 0)
+            volume.upload(self._stream, offset, length, libvirt.VIR_STORAGE_VOL_UPLOAD_SPARSE_STREAM if sparse else 0)
 
     def __enter__(self) -> Writing:
         return self
@@ -218,6 +219,13 @@ class Writing:
                 part = data[start : start + PACKET_BYTES]
                 while part:
                     part = part[stream.send(part) :]
+
+    def skip(self, length: int) -> None:
+        """So many bytes of zeros that are not sent. Only for one opened as `sparse`."""
+        if self._stream is None:
+            raise VirtError("The upload is over.")
+        with translate():
+            self._stream.sendHole(length)
 
     def finish(self) -> None:
         stream, self._stream = self._stream, None
@@ -260,6 +268,21 @@ def download(connection: Connection, pool: str, name: str, offset: int = 0, leng
         finally:
             if not over:
                 _abort_quietly(stream)
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """How long the file (or device) is, and when it was last written to, as the host says it: together they name a state of it."""
+
+    size_bytes: int
+    modified: str
+
+
+def contents(connection: Connection, pool: str, name: str) -> Contents:
+    with translate():
+        volume = _volume(connection, pool, name)
+        size = int(volume.infoFlags(libvirt.VIR_STORAGE_VOL_GET_PHYSICAL)[2])
+        return Contents(size, read_modified(volume.XMLDesc(0)))
 
 
 # ── helpers ──

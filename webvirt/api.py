@@ -21,8 +21,10 @@ from accounts.api import router as accounts
 from consoles.api import own_router as all_consoles
 from consoles.api import router as consoles
 from hosts.api import router as hosts
+from hosts.devices.api import router as devices
 from hosts.networks.api import of_host as networks_of_host
 from hosts.networks.api import router as networks
+from hosts.readiness.api import router as readiness
 from jobs.api import router as jobs
 from jobs.submit import Refused
 from machines.api import router as machines
@@ -63,7 +65,9 @@ api = NinjaAPI(
     docs_url="/docs",
 )
 api.add_router("/me", accounts, tags=["me"])
+api.add_router("/hosts", readiness, tags=["readiness"])  # before the hosts: "/hosts/readiness" is no host
 api.add_router("/hosts", hosts, tags=["hosts"])
+api.add_router("/hosts", devices, tags=["devices"])
 api.add_router("/hosts", networks_of_host, tags=["networks"])
 api.add_router("/networks", networks, tags=["networks"])
 api.add_router("/machines", creation, tags=["new machines"])

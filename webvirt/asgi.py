@@ -15,6 +15,7 @@ from channels.routing import ProtocolTypeRouter, URLRouter
 from django.conf import settings
 from django.urls import path, re_path
 
+from hosts.storage.transfers.pump import Pump
 from live.consumers import LiveConsumer, Nowhere
 from live.origin import SameOrigin
 from webvirt.lifespan import lifespan
@@ -22,7 +23,7 @@ from webvirt.limits import BodyLimit
 
 application = ProtocolTypeRouter(
     {
-        "http": BodyLimit(http, settings.DATA_UPLOAD_MAX_MEMORY_SIZE),
+        "http": Pump(http, BodyLimit(http, settings.DATA_UPLOAD_MAX_MEMORY_SIZE)),
         "websocket": SameOrigin(AuthMiddlewareStack(URLRouter([path("live/", LiveConsumer.as_asgi()), re_path("", Nowhere.as_asgi())]))),
         "lifespan": lifespan,
     }

@@ -39,7 +39,9 @@ INSTALLED_APPS = [
     "live",
     "jobs",
     "hosts",
+    "hosts.readiness",
     "hosts.storage",
+    "hosts.storage.transfers",
     "hosts.networks",
     "hosts.devices",
     "machines",
@@ -147,6 +149,12 @@ if BEHIND_TLS:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     SECURE_HSTS_SECONDS = 31_536_000
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
+UPLOAD_LARGEST_GIB = int(environment.value("WEBVIRT_UPLOAD_LARGEST_GIB", "2048"))
+UPLOAD_SPOOL_MIB = int(environment.value("WEBVIRT_UPLOAD_SPOOL_MIB", "256"))  # in Redis, of all uploads together
+UPLOAD_KEPT_HOURS = int(environment.value("WEBVIRT_UPLOAD_KEPT_HOURS", "24"))  # an upload for which nothing comes any more
+DOWNLOAD_PATIENCE_SECONDS = 30.0  # until a worker is at it and the host has answered
+# Networks (10.20.0.0/16) and names (mirror.example, .lan) inside, from which files may be fetched by their address.
+FETCH_ALLOWED = environment.listing("WEBVIRT_FETCH_ALLOW")
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 12_000  # a bulk action names each machine of a large fleet
 
 LANGUAGE_CODE = "en"

@@ -19,9 +19,11 @@ from pathlib import Path
 from webvirt import launch, redis_server
 from webvirt.supervisor import Child, die_with_parent
 
-# Slots of the two worker pools: quick work (power, tests of a connection), and work that takes minutes to hours.
+# Slots of the worker pools: quick work (power, tests of a connection), and work that takes minutes to hours.
 QUICK_SLOTS = 3
 LONG_SLOTS = 2
+# Uploads and downloads: they wait for a browser or a disk most of the time, so threads of one process do.
+BULK_SLOTS = 16
 # No banner; and the system checks are script/lint's to run, not every start's.
 _CELERY_OPTIONS = ("--quiet", "--skip-checks")
 _STOP_FIRST, _STOP_NEXT, _STOP_LAST = range(3)
@@ -35,6 +37,7 @@ _SHARED_MODULES = (
     "celery.bin.worker",
     "celery.bin.beat",
     "celery.concurrency.prefork",
+    "celery.concurrency.thread",
     "celery.worker.consumer",
     "kombu.transport.redis",
     "redis.asyncio",
@@ -63,6 +66,7 @@ def children(*, listener: socket.socket, redis: Redis | None, announce: tuple[st
         Child("watcher", _without(listener, _watcher), _STOP_NEXT, 8),
         Child("quick", _without(listener, lambda: _worker("quick", QUICK_SLOTS)), _STOP_NEXT, 10),
         Child("long", _without(listener, lambda: _worker("long", LONG_SLOTS)), _STOP_NEXT, 10),
+        Child("bulk", _without(listener, lambda: _worker("bulk", BULK_SLOTS, pool="threads")), _STOP_NEXT, 10),
         Child("beat", _without(listener, _beat), _STOP_FIRST, 5),
         Child("machine", _without(listener, _find_hypervisor), _STOP_FIRST, 2, once=True),
     ]
@@ -119,7 +123,7 @@ def _web(listener: socket.socket) -> None:
     uvicorn.Server(options).run(sockets=[listener])
 
 
-def _worker(queue: str, slots: int) -> None:
+def _worker(queue: str, slots: int, pool: str = "prefork") -> None:
     from celery.platforms import SecurityWarning
     from celery.signals import worker_process_init
 
@@ -129,7 +133,7 @@ def _worker(queue: str, slots: int) -> None:
     worker_process_init.connect(lambda **_: die_with_parent(master), weak=False)
     # libvirt's system daemon is root's; a portal that is root for its sake need not be told at each start.
     warnings.filterwarnings("ignore", category=SecurityWarning)
-    arguments = ["--queues", queue, "--hostname", f"{queue}@%h", "--concurrency", str(slots), "--pool", "prefork", "--loglevel", "INFO"]
+    arguments = ["--queues", queue, "--hostname", f"{queue}@%h", "--concurrency", str(slots), "--pool", pool, "--loglevel", "INFO"]
     app.worker_main([*_CELERY_OPTIONS, "worker", *arguments, "--without-gossip", "--without-mingle", "--without-heartbeat"])
 
 

@@ -10,6 +10,8 @@ import time
 import warnings
 from typing import Any, ClassVar
 
+from consoles.bridge.pipe import Pipe
+
 # websockify wants numpy to unmask frames; it costs each bridge 25 MB, and `_unmask` below is as quick.
 with contextlib.ExitStack() as _stack:
     if "numpy" not in sys.modules:
@@ -31,7 +33,10 @@ class Garbage(Exception):
 
 
 class BrowserSocket(HttpWebSocket):
-    """Speaks to the browser. `heard_at`: when the last bytes came from it (monotonic seconds)."""
+    """Speaks to the browser. `heard_at`: when the last bytes came from it (monotonic seconds).
+
+    `pipe`: while the display says much, its way here.
+    """
 
     subprotocol: ClassVar[str] = "binary"
 
@@ -39,6 +44,8 @@ class BrowserSocket(HttpWebSocket):
         super().__init__(handler)
         self.heard_at = time.monotonic()
         self._send_buffer = b""
+        self.pipe: Pipe | None = None
+        self._before = b""
 
     def select_subprotocol(self, protocols: list[str]) -> str:
         """Never the ticket, which stands beside it."""
@@ -52,11 +59,16 @@ class BrowserSocket(HttpWebSocket):
     @property
     def is_congested(self) -> bool:
         """Whether bytes wait for the browser to take them."""
-        return bool(self._send_buffer)
+        return bool(self._send_buffer) or self._is_pouring
+
+    @property
+    def _is_pouring(self) -> bool:
+        """A frame is under way whose rest is in the pipe: nothing else may go before it."""
+        return self.pipe is not None and self.pipe.held > 0
 
     def show(self, data: memoryview) -> None:
         """Send one message; what the network does not take at once waits in the buffer."""
-        if self._send_buffer:
+        if self.is_congested:
             self._send_buffer += _head(len(data)) + bytes(data)
             return
         head = _head(len(data))
@@ -68,6 +80,28 @@ class BrowserSocket(HttpWebSocket):
             self._send_buffer = head[sent:] + bytes(data)
         elif sent < len(head) + len(data):
             self._send_buffer = bytes(data[sent - len(head) :])
+
+    def show_piped(self, size: int) -> None:
+        """Send one message, all that `pipe` holds; what the network does not take at once stays there. Nothing may wait before it."""
+        self._before = _head(size)
+        self._pour()
+
+    def open_pipe(self) -> Pipe:
+        self.pipe = Pipe()
+        return self.pipe
+
+    def close_pipe(self) -> None:
+        if self.pipe:
+            self.pipe.close()
+            self.pipe = None
+
+    def _pour(self) -> None:
+        """The head of the frame that is under way, and its rest."""
+        assert self.pipe
+        with contextlib.suppress(BlockingIOError):
+            while self._before:
+                self._before = self._before[self.raw.send(self._before, socket.MSG_MORE) :]
+            self.pipe.pour(self.raw.fileno())
 
     def flush(self) -> None:
         """Send what waits, as far as the network takes it."""
@@ -95,7 +129,7 @@ class BrowserSocket(HttpWebSocket):
 
     def knock(self) -> None:
         """Ping: the answer shows that the browser still lives."""
-        if not self._send_buffer:
+        if not self.is_congested:
             self._send_buffer = struct.pack(">BB", _PING, 0)
             self.flush()
 
@@ -104,6 +138,14 @@ class BrowserSocket(HttpWebSocket):
         reason = words.encode()[:120].decode(errors="ignore")
         with contextlib.suppress(WebSocketWantWriteError, OSError):
             self.shutdown(socket.SHUT_RDWR, code, reason)
+
+    def _flush(self) -> None:
+        """Whatever websockify sends (its own buffer) comes after the frame that is under way."""
+        if self._is_pouring:
+            self._pour()
+        if self._is_pouring:
+            raise WebSocketWantWriteError
+        super()._flush()
 
     def _decode_hybi(self, buf: bytes) -> dict[str, Any] | None:
         if _announced(buf) > LARGEST_FRAME or len(self._partial_msg) > LARGEST_FRAME:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
+import socket
 from typing import TYPE_CHECKING, Any
 
 import redis
@@ -49,6 +50,8 @@ class Handler(WebSockifyRequestHandler):
 
     def setup(self) -> None:
         """A socket that the web process handed over comes with the request that was read from it already."""
+        # A keystroke's answer is not held back to be sent together with more.
+        self.disable_nagle_algorithm = self.request.family != socket.AF_UNIX
         super().setup()
         head = getattr(self.request, "head", b"")
         if head:

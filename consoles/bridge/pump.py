@@ -12,12 +12,15 @@ from collections.abc import Callable
 
 from consoles.bridge.closing import Closing, Code
 from consoles.bridge.framing import BrowserSocket, Garbage
+from consoles.bridge.pipe import MOST_BYTES, Pipe
 
 logger = logging.getLogger(__name__)
 
 Sieve = Callable[[bytes], bytes]
 
 _CHUNK = 256 * 1024
+_MUCH, _LITTLE = 128 * 1024, 32 * 1024  # bytes at once
+_TURNS = 8  # a display that says much is heard so often before the browser is heard again
 _KNOCK_SECONDS = 20.0
 _SILENT_SECONDS = 70.0
 _FAREWELL_SECONDS = 1.0
@@ -85,16 +88,35 @@ class Pump:
         self._notice_silence()
 
     def _hear_display(self) -> None:
+        """Through the buffer; as long as it says much at once, through a pipe, where nothing is copied."""
+        for _turn in range(_TURNS):
+            pipe = None if self._browser.is_congested else self._browser.pipe
+            size = self._take(pipe)
+            if size is None:
+                return
+            if pipe:
+                self._browser.show_piped(size)
+            else:
+                self._browser.show(self._buffer[:size])
+            self.shown += size
+            if size >= _MUCH and not self._browser.pipe:
+                self._browser.open_pipe()
+            elif size < _LITTLE and not self._browser.is_congested:
+                self._browser.close_pipe()
+            if size < MOST_BYTES or self._browser.is_congested:
+                return
+
+    def _take(self, pipe: Pipe | None) -> int | None:
+        """How many bytes were taken from the display; None for none."""
         try:
-            size = self._display.recv_into(self._buffer)
+            size = pipe.fill(self._display.fileno()) if pipe else self._display.recv_into(self._buffer)
         except BlockingIOError:
-            return
+            return None
         except OSError as exc:
             raise DisplayGone(str(exc)) from exc
-        if not size:
+        if size == 0:
             raise DisplayGone("it closed the connection")
-        self._browser.show(self._buffer[:size])
-        self.shown += size
+        return size
 
     def _hear_browser(self) -> None:
         messages = self._browser.messages()
@@ -138,14 +160,25 @@ class DisplayGone(Closing):
 
 
 def say_farewell(browser: BrowserSocket, closing: Closing) -> None:
-    """Tell the browser why, and wait a moment for it to have read it: closing at once could throw the words away."""
+    """Tell the browser why, after what it was shown, and wait a moment for it to have read it: closing at once could throw the words away."""
+    until = time.monotonic() + _FAREWELL_SECONDS
     try:
         raw = browser.raw
-        raw.settimeout(_FAREWELL_SECONDS)
+        raw.setblocking(False)
         browser.bid_farewell(closing.code, closing.words)
+        while browser.is_congested and _waits(raw, _WRITE, until):
+            browser.flush()
         raw.shutdown(socket.SHUT_WR)
-        until = time.monotonic() + _FAREWELL_SECONDS
-        while time.monotonic() < until and raw.recv(65536):
+        while _waits(raw, _READ, until) and raw.recv(65536):
             pass
     except (OSError, AssertionError, AttributeError) as exc:
         logger.debug("a browser did not wait for the good-bye: %s", exc)
+    finally:
+        browser.close_pipe()
+
+
+def _waits(sock: socket.socket, event: int, until: float) -> bool:
+    """Whether it is so far before the time is over."""
+    poll = select.poll()
+    poll.register(sock, event)
+    return bool(poll.poll(max(0.0, until - time.monotonic()) * 1000))

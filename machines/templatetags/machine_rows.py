@@ -12,6 +12,7 @@ from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext
 
 from live.templatetags import wv
+from machines.models import ACTIVE_STATES
 from machines.rows import Row
 
 register = template.Library()
@@ -22,7 +23,7 @@ _STALE = ' class="is-stale"'
 
 @register.simple_tag
 def machine_rows(rows: Iterable[Row], columns: Sequence[str], selectable: bool) -> SafeString:
-    """A <tr> for each row with the columns that were chosen; `selectable` adds the box and the power button; who may see a screen has its console's."""
+    """A <tr> for each row with the columns that were chosen, and its console's button; `selectable` adds the box and the power button."""
     cells = [_CELLS[name] for name in columns]
     select, power, console = escape(gettext("Select")), escape(gettext("Power of")), escape(gettext("Console of"))
     return mark_safe("".join(_row(row, cells, select if selectable else "", power, console) for row in rows))
@@ -37,7 +38,7 @@ def _row(row: Row, cells: Sequence[Callable[[Row], str]], select: str, power: st
     parts.append(f'<td class="c-state">{wv.state(row.shown, word=row.word)}</td>')
     parts.append(f'<th scope="row" class="c-name"><a class="wv-ell" href="/machines/{pk}/"{title}>{name}</a></th>')
     parts.extend(cell(row) for cell in cells)
-    console_button = _console_button(row, f"{console} {name}") if row.sees_screen and not row.stale else ""
+    console_button = _console_button(row, f"{console} {name}") if not row.stale else ""
     power_button = _power_button(row, f"{power} {name}") if select and row.acts and not row.stale else ""
     parts.append(f'<td class="c-act">{console_button}{power_button}</td>')
     parts.append("</tr>\n")
@@ -47,7 +48,7 @@ def _row(row: Row, cells: Sequence[Callable[[Row], str]], select: str, power: st
 def _console_button(row: Row, label: str) -> str:
     """In a tab of its own, the same one each time."""
     address = f'href="/consoles/{row.pk}/" target="console-{row.pk}"'
-    return f'<a class="btn btn-ghost btn-icon btn-s" {address} aria-label="{label}">{wv.icon("terminal-2")}</a>'
+    return f'<a class="btn btn-ghost btn-icon btn-s" {address} aria-label="{label}">{wv.icon("terminal-2" if row.types else "eye")}</a>'
 
 
 def _power_button(row: Row, label: str) -> str:
@@ -114,6 +115,14 @@ def _autostart(row: Row) -> str:
     return f'<td class="c-auto">{escape(gettext("On")) if row.autostart else _MUTE}</td>'
 
 
+def _screen(row: Row) -> str:
+    """Taken only while the row is in sight (static/js/wv-screen.js)."""
+    if row.stale or row.state not in ACTIVE_STATES:
+        return f'<td class="c-screen">{_MUTE}</td>'
+    label = escape(gettext("Screen of %(name)s") % {"name": row.name})
+    return f'<td class="c-screen"><wv-screen class="wv-thumb" src="/machines/{row.pk}/screen/" state="live" label="{label}"></wv-screen></td>'
+
+
 def _uuid(row: Row) -> str:
     return f'<td class="c-uuid"><code>{escape(row.uuid)}</code></td>'
 
@@ -131,5 +140,6 @@ _CELLS: dict[str, Callable[[Row], str]] = {
     "up": _uptime,
     "vcpus": _vcpus,
     "autostart": _autostart,
+    "screen": _screen,
     "uuid": _uuid,
 }

@@ -209,7 +209,7 @@ def _check(row: Row, method: str, world: World, who: str, *, near: bool, ask: Ca
     elif needs > max(level, 0):
         assert answer.status_code == 403, what
     else:
-        assert answer.status_code in (200, 201, 202, 204, 302, 400, 409, 410, 422, 503), what
+        assert answer.status_code in (200, 201, 202, 204, 302, 400, 409, 410, 412, 422, 503), what
         assert "/account/login/?" not in answer.headers.get("Location", ""), what
         assert changed or method == "GET" or not row.changes or not near, f"{what}: nothing was changed"
         return

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from accounts.models import User
 from accounts.roles import Role
+from consoles.models import ConsoleSession
 from machines.models import State
 from tests import inventory
 
@@ -45,7 +49,8 @@ def test_the_help_desk_finds_console_buttons_in_the_list() -> None:
     assert f'href="/consoles/{machine.pk}/"' in page
     assert "Power of" not in page
     page = _signed_in(inventory.person("vera", role=Role.VIEWER, on=machine)).get("/machines/").content.decode()
-    assert f'href="/consoles/{machine.pk}/"' not in page
+    assert f'href="/consoles/{machine.pk}/"' in page
+    assert "#i-eye" in page, "who may only watch is offered to watch"
 
 
 def test_the_wall_shows_chosen_screens_by_rights_and_costs_the_same_for_many() -> None:
@@ -70,3 +75,36 @@ def _queries(client: Client) -> int:
     with CaptureQueriesContext(connection) as seen:
         client.get("/consoles/wall/")
     return len(seen)
+
+
+def test_small_pictures_in_the_list_are_a_persons_choice_and_for_machines_that_run() -> None:
+    host = inventory.host()
+    on = inventory.machine(host, "on", state=State.RUNNING)
+    off = inventory.machine(host, "off", state=State.OFF)
+    client = _signed_in(inventory.person("vera", role=Role.VIEWER))
+    assert "<wv-screen" not in client.get("/machines/").content.decode(), "nobody is shown them unasked"
+    page = client.get("/machines/?columns=1&col=cpu&col=screen").content.decode()
+    assert f'src="/machines/{on.pk}/screen/"' in page
+    assert f'src="/machines/{off.pk}/screen/"' not in page
+    assert "<wv-screen" in client.get("/machines/").content.decode(), "this browser remembers"
+    type(host).objects.update(state="offline")
+    assert "<wv-screen" not in client.get("/machines/").content.decode(), "a silent host is not asked"
+
+
+def test_the_machines_page_and_its_history_tell_who_is_and_was_on_the_console() -> None:
+    machine = inventory.machine(inventory.host(), state=State.RUNNING)
+    ann, bob = inventory.person("ann"), inventory.person("bob")
+    now = timezone.now()
+    session = {"machine": machine, "kind": "vnc", "bridge": "b"}
+    ConsoleSession.objects.create(key="a", user=ann, person="ann", **session)
+    ConsoleSession.objects.create(key="b", user=bob, person="bob", view_only=True, closed_at=now, opened_at=now - timedelta(minutes=3), **session)
+    client = _signed_in(inventory.person("vera", role=Role.VIEWER, on=machine))
+    page = client.get(f"/machines/{machine.pk}/").content.decode()
+    here = page.partition('class="wv-company"')[2].partition("</ul>")[0]
+    assert "ann" in here
+    assert "bob" not in here
+    told = client.get(f"/machines/{machine.pk}/history/").content.decode()
+    assert "On its console by VNC" in told
+    assert "Watched its console by VNC, 3" in told
+    other = _signed_in(inventory.person("stranger"))
+    assert other.get(f"/machines/{machine.pk}/history/").status_code == 404

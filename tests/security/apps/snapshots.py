@@ -28,7 +28,7 @@ PAGES = {
     "snapshots:revert": does(Role.OPERATOR, "snapshot", {"keep": "1", "first": "now"}, asks=True),
     "snapshots:delete": does(Role.OPERATOR, "snapshot", {"children": "1"}, asks=True),
     "snapshots:describe": does(Role.OPERATOR, "snapshot", {"description": "mine"}, asks=True),
-    "snapshots:picture": reads(Role.CONSOLE, "snapshot"),
+    "snapshots:picture": reads(Role.VIEWER, "snapshot"),
     "snapshots:bulk": does(SIGNED_IN, body=lambda world: {"name": "all", "ids": [world.near.machine.pk, world.far.machine.pk]}, asks=True, changes=False),
 }
 

@@ -65,7 +65,7 @@ PAGES: dict[str, Row] = {
     "machines:history": reads(Role.VIEWER, "machine"),
     "machines:definition": reads(Role.OPERATOR, "machine"),
     "machines:metrics": reads(Role.VIEWER, "machine"),
-    "machines:screen": reads(Role.CONSOLE, "machine"),
+    "machines:screen": reads(Role.VIEWER, "machine"),
     "machines:power": does(Role.OPERATOR, "machine", {"action": "start"}, asks=True),
     "machines:autostart": does(Role.OPERATOR, "machine", {"on": "1"}),
     "machines:notes": does(Role.OPERATOR, "machine", {"notes": "mine", "version": "0"}, asks=True, changes=False),

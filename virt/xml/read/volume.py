@@ -51,6 +51,11 @@ def read_volume(xml: str) -> VolumeDefinition:
     )
 
 
+def read_modified(xml: str) -> str:
+    """When its file was last written to, in seconds since 1970 with their fraction; "" where libvirt does not tell."""
+    return text(parse(xml), "target/timestamps/mtime")
+
+
 def _bytes(root: etree._Element, tag: str) -> int:
     """Volumes mean bytes where no unit is given, unlike machines."""
     node = root.find(tag)
