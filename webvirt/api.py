@@ -25,6 +25,7 @@ from hosts.devices.api import router as devices
 from hosts.networks.api import of_host as networks_of_host
 from hosts.networks.api import router as networks
 from hosts.readiness.api import router as readiness
+from hosts.storage.api import router as storage
 from jobs.api import router as jobs
 from jobs.submit import Refused
 from machines.api import router as machines
@@ -77,6 +78,7 @@ api.add_router("/machines", hardware, tags=["hardware"])
 api.add_router("/machines", migration, tags=["moving"])
 api.add_router("/machines", consoles, tags=["consoles"])
 api.add_router("/consoles", all_consoles, tags=["consoles"])
+api.add_router("/storage", storage, tags=["storage"])
 api.add_router("/jobs", jobs, tags=["jobs"])
 
 
