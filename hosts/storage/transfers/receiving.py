@@ -161,9 +161,9 @@ class Receiving:
         if writing:
             writing.abort()
 
-    def tell(self) -> None:
+    def tell(self, *, rests: bool = False) -> None:
         total = self.incoming.size_bytes
-        rate = self._rate.at(self.at)
+        rate = 0.0 if rests else self._rate.at(self.at)
         figures: dict[str, Any] = {"done_bytes": self.at, "total_bytes": total}
         if rate:
             figures |= {"bytes_per_second": round(rate), "left_seconds": round((total - self.at) / rate)}
@@ -318,6 +318,7 @@ class FromBrowser(Receiving):
                     spool.open(self.at)
                 elif time.monotonic() - heard > _PATIENCE_SECONDS and spool.close():
                     self.keep()
+                    self.tell(rests=True)
                     raise Wait(WAITING_WORDS, _LONGEST_WAIT)
                 continue
             heard = time.monotonic()
