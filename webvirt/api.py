@@ -21,8 +21,11 @@ from accounts.api import router as accounts
 from consoles.api import own_router as all_consoles
 from consoles.api import router as consoles
 from hosts.api import router as hosts
+from hosts.devices.api import router as devices
 from hosts.networks.api import of_host as networks_of_host
 from hosts.networks.api import router as networks
+from hosts.readiness.api import router as readiness
+from hosts.storage.api import router as storage
 from jobs.api import router as jobs
 from jobs.submit import Refused
 from machines.api import router as machines
@@ -63,7 +66,9 @@ api = NinjaAPI(
     docs_url="/docs",
 )
 api.add_router("/me", accounts, tags=["me"])
+api.add_router("/hosts", readiness, tags=["readiness"])  # before the hosts: "/hosts/readiness" is no host
 api.add_router("/hosts", hosts, tags=["hosts"])
+api.add_router("/hosts", devices, tags=["devices"])
 api.add_router("/hosts", networks_of_host, tags=["networks"])
 api.add_router("/networks", networks, tags=["networks"])
 api.add_router("/machines", creation, tags=["new machines"])
@@ -73,6 +78,7 @@ api.add_router("/machines", hardware, tags=["hardware"])
 api.add_router("/machines", migration, tags=["moving"])
 api.add_router("/machines", consoles, tags=["consoles"])
 api.add_router("/consoles", all_consoles, tags=["consoles"])
+api.add_router("/storage", storage, tags=["storage"])
 api.add_router("/jobs", jobs, tags=["jobs"])
 
 

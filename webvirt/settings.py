@@ -39,6 +39,7 @@ INSTALLED_APPS = [
     "live",
     "jobs",
     "hosts",
+    "hosts.readiness",
     "hosts.storage",
     "hosts.storage.transfers",
     "hosts.networks",

@@ -221,14 +221,26 @@ def _problem(host: Host, wish: NewPool) -> str:
     """The rules of the form again: the API and whoever asks again come without one."""
     try:
         kind = pool_kind(wish.kind)
+        for name in wish.values:
+            kind.field(name)
         kind.build_xml(wish.name, "", wish.values)
     except Invalid as exc:
         return str(exc)
+    if words := _login_problem(kind, wish):
+        return words
     if Pool.objects.filter(host=host, gone_at=None, name=wish.name).exists():
         return f"A pool {wish.name} is on {host.name} already."
     if wish.build not in builds(kind):
         return "That can't be built."
     return next((clash.words for clash in places.clashes(host, kind, kind.completed(wish.name, wish.values)) if clash.certain), "")
+
+
+def _login_problem(kind: PoolKind, wish: NewPool) -> str:
+    if not wish.password:
+        return f"{kind.field('password').title}: Give the password." if wish.values.get("user") else ""
+    if kind.login is None or not wish.values.get("user"):
+        return "Whose password is it?"
+    return f"{kind.field('password').title}: {words}" if (words := kind.field("password").problem(wish.password)) else ""
 
 
 def builds(kind: PoolKind) -> tuple[str, ...]:

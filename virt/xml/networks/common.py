@@ -65,13 +65,13 @@ def _ranges(family: int, hint: str) -> Field:
 IPV4 = Section(
     "ipv4",
     "IPv4",
-    "Nothing here: machines have no IPv4 of the network's",
+    "Empty: machines get no IPv4 here",
     (_address(4, "192.168.100.1/24"), _ranges(4, "First and last address, one range a line; empty: no DHCP")),
 )
 IPV6 = Section(
     "ipv6",
     "IPv6",
-    "Nothing here: none",
+    "Empty: machines get no IPv6 here",
     (
         _address(6, "fd00:100::1/64"),
         _ranges(6, "As fd00:100::100 - fd00:100::1ff. Machines find the prefix by themselves in any case"),
