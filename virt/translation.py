@@ -48,6 +48,11 @@ def translate() -> Iterator[None]:
         raise from_libvirt(exc) from exc
 
 
+def is_lost(exc: libvirt.libvirtError) -> bool:
+    """Whether the host is not reached any more: an internal error may mean that, or that what was asked for is not there."""
+    return isinstance(from_libvirt(exc), HostUnreachable)
+
+
 def from_libvirt(exc: libvirt.libvirtError) -> VirtError:
     """The exception of our tree that says what `exc` says.
 

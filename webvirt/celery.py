@@ -36,7 +36,8 @@ app.conf.update(
         "machines.tidy": {"task": "machines.tidy", "schedule": 900.0, "options": {"expires": 600}},
         "machines.creation.tidy": {"task": "machines.creation.tidy", "schedule": 60.0, "options": {"expires": 50}},
         "hosts.storage.transfers.tidy": {"task": "hosts.storage.transfers.tidy", "schedule": 60.0, "options": {"expires": 50}},
+        "machines.migration.tidy": {"task": "machines.migration.tidy", "schedule": 60.0, "options": {"expires": 50}},
         "accounts.tidy": {"task": "accounts.tidy", "schedule": 3600.0, "options": {"expires": 1800}},
     },
 )
-app.autodiscover_tasks(["jobs", "hosts", "hosts.storage.transfers", "machines", "machines.creation", "accounts"])
+app.autodiscover_tasks(["jobs", "hosts", "hosts.storage.transfers", "machines", "machines.creation", "machines.migration", "consoles", "accounts"])
