@@ -82,7 +82,7 @@ def test_one_machine_by_its_page(stack: Stack, lab: Lab, tab: Tab) -> None:
     assert stack.wait_job(job_of(stack, "machines.migration.move")["id"], seconds=60)["state"] == "done"
     wait_until("its row went along", lambda: stack.machine("d4")["host_id"] == there, seconds=20)
     assert "d4" in running(lab)["h3"]
-    expect(page.get_by_text("Done in")).to_be_visible()
+    expect(page.get_by_role("paragraph").filter(has_text="Done in")).to_be_visible()
 
 
 def test_a_host_is_emptied_though_its_workers_die_and_filled_again(stack: Stack, lab: Lab, tab: Tab) -> None:
@@ -104,8 +104,7 @@ def test_a_host_is_emptied_though_its_workers_die_and_filled_again(stack: Stack,
     stack.kill("quick")
     with tab.without_reload():
         drain = stack.wait_job(job_of(stack, "machines.moves.drain")["id"], seconds=SETTLED_SECONDS)
-        expect(page.get_by_text("2 machines are still here.")).to_be_visible(timeout=20_000)
-        expect(page.locator("#maintenance").get_by_text("done")).not_to_have_count(0)
+        expect(page.locator("#maintenance")).to_contain_text("machines are still here.", timeout=20_000)
     assert drain["state"] in ("done", "failed"), drain
     assert not tab.violations(), tab.violations()
     # Whatever the deaths did to single moves: what is said of each machine is what is true of it.
