@@ -144,7 +144,7 @@ def _parts(stack: Stack) -> list[dict[str, Any]]:
 
 def _move_what_is_left(page: Page, stack: Stack) -> None:
     before = job_of(stack, "machines.moves.drain")["id"]
-    page.reload()
+    page.get_by_role("link", name="Plan what is left").click()
     page.get_by_role("button", name="Move what is left").click()
     wait_until("another round", lambda: job_of(stack, "machines.moves.drain")["id"] != before, seconds=20)
     assert stack.wait_job(job_of(stack, "machines.moves.drain")["id"], seconds=60)["state"] == "done"
