@@ -33,7 +33,7 @@ _NOTHING = Glance(None, [])
 _FIELDS = (
     "pk", "name", "kind", "driver", "address", "port", "login", "path", "session", "enabled", "state", "state_since", "last_seen_at", "error",
     "host_uuid", "hostname", "hypervisor", "hypervisor_version", "libvirt_version", "cpus", "memory_bytes", "kvm", "pools",
-    "cpu_percent", "memory_used_bytes", "latency_ms", "maintenance_since",
+    "cpu_percent", "memory_used_bytes", "latency_ms", "maintenance_since", "readiness__missing", "readiness__warnings", "readiness__states",
 )  # fmt: skip
 
 
@@ -79,6 +79,21 @@ class Row:
         return 100 * self.memory_used / self.host.memory_bytes
 
     @property
+    def missing(self) -> int:
+        """Checks of its readiness that machines can't do without, and that it does not pass (hosts/readiness)."""
+        return self._readiness.missing if self._readiness else 0
+
+    @property
+    def to_mend(self) -> int | None:
+        """These and the warnings; None before it was looked at."""
+        return self._readiness.to_fix if self._readiness else None
+
+    @property
+    def _readiness(self) -> Any:
+        found = getattr(self.host, "readiness", None)
+        return found if found and found.states else None  # nothing of the test driver's concerns a check
+
+    @property
     def seen_at(self) -> dt.datetime | None:
         return self.host.last_seen_at
 
@@ -91,8 +106,9 @@ SORTS: dict[str, Callable[[Row], Any]] = {
     "mem": lambda row: row.memory_percent,
     "machines": lambda row: row.tally.total,
     "storage": lambda row: row.storage.percent,
+    "ready": lambda row: None if row.to_mend is None else (row.missing, row.to_mend),
 }
-_BIGGEST_FIRST = ("cpu", "mem", "machines", "storage")
+_BIGGEST_FIRST = ("cpu", "mem", "machines", "storage", "ready")
 
 COLUMNS = {
     "state": _lazy("State"),
@@ -101,6 +117,7 @@ COLUMNS = {
     "cpu": _lazy("CPU"),
     "mem": _lazy("Memory"),
     "storage": _lazy("Storage"),
+    "ready": _lazy("Readiness"),
     "version": _lazy("libvirt"),
 }
 
@@ -164,7 +181,7 @@ class Page:
 
     @classmethod
     def of(cls, query: Query, user: User) -> Page:
-        hosts = list(access.visible(user).only(*_FIELDS))
+        hosts = list(access.visible(user).select_related("readiness").only(*_FIELDS))
         named = [host for host in hosts if query.has(host)]
         tally = {health: sum(shown.health(host) == health for host in named) for health in shown.HEALTHS}
         wanted = [host for host in named if query.health in ("", shown.health(host))]
@@ -232,7 +249,7 @@ def rows_of(hosts: Sequence[Host], user: User) -> list[Row]:
 
 def some(ids: Iterable[int], user: User) -> list[Row]:
     """The rows of some hosts, those that may be seen."""
-    return rows_of(list(access.visible(user).filter(pk__in=list(ids)).only(*_FIELDS)), user)
+    return rows_of(list(access.visible(user).filter(pk__in=list(ids)).select_related("readiness").only(*_FIELDS)), user)
 
 
 def _row(host: Host, tally: Tally, glance: Glance) -> Row:

@@ -11,12 +11,13 @@ class MachinesConfig(AppConfig):
         from accounts import objects
         from accounts.roles import Role, Scope
         from hosts import guests
+        from hosts.devices import users as users_of_devices
         from hosts.networks import users as cards_on_networks
         from hosts.storage import users as users_of_volumes
         from jobs import kinds, subjects
         from live import audience
         from live.tabs import Tab
-        from machines import access, actions, grantable, on_networks, on_storage, power, tabs
+        from machines import access, actions, grantable, on_devices, on_networks, on_storage, power, tabs
         from machines.on_hosts import MachinesOnHosts
 
         audience.register("machine", access.visible_ids)
@@ -28,6 +29,7 @@ class MachinesConfig(AppConfig):
         subjects.register("machine", subjects.Look("machines:machine", "device-desktop"))
         guests.register(MachinesOnHosts())
         users_of_volumes.register(on_storage.uses)
+        users_of_devices.register(on_devices.uses)
         cards_on_networks.register(on_networks.cards)
         for verb in power.VERBS.values():
             is_quick = verb.name not in ("save", "restore")

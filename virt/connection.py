@@ -9,12 +9,14 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import libvirt
 
-from virt import host, network, storage
-from virt.errors import HostSilent, HostUnreachable, VirtError
+from virt import host, network, shell, storage
+from virt.errors import HostSilent, HostUnreachable, Unsupported, VirtError
+from virt.facts import Shown
 from virt.greeting import greet
 from virt.loop import Loop
 from virt.ssh import PinnedSsh
@@ -68,22 +70,25 @@ def open(
                 raw.setKeepAlive(*keepalive)
         return raw
 
-    return Connection(endpoint, connect(), again=connect)
+    return Connection(endpoint, connect(), again=connect, shell=_shell_of(endpoint, credentials))
 
 
 class Connection:
     """One open hypervisor. Calls may come from several threads; never use it across a fork.
 
-    `raw` is libvirt's virConnect: only `virt` touches it. `again` opens another one to the same host.
+    `raw` is libvirt's virConnect: only `virt` touches it. `again` opens another one to the same host; `shell` asks the host's own.
     """
 
-    def __init__(self, endpoint: Endpoint, raw: libvirt.virConnect, *, again: Callable[[], libvirt.virConnect] | None = None) -> None:
+    def __init__(
+        self, endpoint: Endpoint, raw: libvirt.virConnect, *, again: Callable[[], libvirt.virConnect] | None = None, shell: Callable[[], Shown] | None = None
+    ) -> None:
         self.endpoint = endpoint
         self.raw = raw
         self.subscribed = False  # kept by virt.events: libvirt takes each event id once per connection
         self.vcpus: dict[str, tuple[Seconds, int]] = {}  # kept by virt.stats
         self.volumes: dict[str, Any] = {}  # kept by virt.pool: virt.volume.Memory by the pool's uuid
         self.refreshed: dict[str, Seconds] = {}  # kept by virt.pool
+        self._shell = shell
         self._again = again if _one_wake_up_is_lost(endpoint) else None
         self._aside: libvirt.virConnect | None = None
         self._aside_lock = threading.Lock()
@@ -147,6 +152,12 @@ class Connection:
         """What the host is doing: counters to compare with an earlier reading (`host.cpu_percent`)."""
         with translate():
             return host.load(self.aside)
+
+    def shown(self) -> Shown:
+        """What the host's own shell tells (virt.shell). Raises Unsupported where there is none to ask, and what virt.shell.ask() raises."""
+        if self._shell is None:
+            raise Unsupported("It is not connected by SSH.")
+        return self._shell()
 
     def pools(self) -> list[storage.PoolBrief]:
         """Storage pools in short."""
@@ -255,6 +266,12 @@ class _Opening:
                 pki.remove()
         else:
             yield compose(self._endpoint), ""
+
+
+def _shell_of(endpoint: Endpoint, credentials: Credentials) -> Callable[[], Shown] | None:
+    if endpoint.kind != "ssh" or endpoint.driver == "test":
+        return None
+    return partial(shell.ask, endpoint, private_key=credentials.private_key, host_key=credentials.host_key)
 
 
 def _sasl(credentials: Credentials) -> list[object]:

@@ -51,9 +51,9 @@ def info(raw: libvirt.virConnect) -> HostInfo:
     return HostInfo(
         host_uuid=capabilities.host_uuid,
         hostname=raw.getHostname(),
-        libvirt_version=_version(raw.getLibVersion()),
+        libvirt_version=version(raw.getLibVersion()),
         hypervisor=raw.getType(),
-        hypervisor_version=_hypervisor_version(raw),
+        hypervisor_version=hypervisor_version(raw),
         arch=capabilities.arch or arch,
         cpu_model=capabilities.cpu_model,
         cpus=cpus,
@@ -94,15 +94,15 @@ def cpu_percent(before: HostLoad, after: HostLoad) -> float | None:
     return min(100.0, 100.0 * busy / total)
 
 
-def _version(number: int) -> str:
+def version(number: int) -> str:
     """libvirt's 1,000,000 × major + 1,000 × minor + release."""
     return f"{number // 1_000_000}.{number // 1000 % 1000}.{number % 1000}"
 
 
-def _hypervisor_version(raw: libvirt.virConnect) -> str:
+def hypervisor_version(raw: libvirt.virConnect) -> str:
     """ "" when no QEMU is installed on the host: libvirt runs, but can't tell a version."""
     try:
-        return _version(raw.getVersion())
+        return version(raw.getVersion())
     except libvirt.libvirtError as exc:
         if exc.get_error_code() in (libvirt.VIR_ERR_NO_SUPPORT, libvirt.VIR_ERR_INTERNAL_ERROR):
             return ""

@@ -80,6 +80,7 @@ def list_all(connection: Connection) -> tuple[NetworkSeen, ...]:
     """Every network, by name; () where there is no network driver."""
     with translate():
         found = [seen for item in _listed(connection) if (seen := _unless_gone(lambda: _see(item)))]  # noqa: B023 - called at once
+    found = [seen for seen in found if not seen.name.startswith(_DETOUR)]
     return tuple(sorted(found, key=lambda seen: seen.name))
 
 
@@ -164,6 +165,66 @@ def update_live(connection: Connection, uuid: str, updates: Sequence[Update]) ->
         except VirtError as exc:
             refused.append((each, exc))
     return refused
+
+
+# ── plugging in again ──
+
+
+def plug_in(connection: Connection, uuid: str) -> tuple[list[OnNetwork], list[tuple[OnNetwork, VirtError]]]:
+    """Plug the cards of running machines in again, after the network's own bridge was made anew: those that are in, and those that are not.
+
+    libvirt (seen with 9.0) leaves them where the old bridge was, and takes an update for no change as long as the bridge's name
+    is the same. So each goes to a network made for it, and back. A moment without link is what they have had anyway.
+    """
+    cards = [card for card in users_of(connection, uuid) if card.active]
+    plugged: list[OnNetwork] = []
+    missed: list[tuple[OnNetwork, VirtError]] = []
+    if not cards:
+        return plugged, missed
+    with translate():
+        name = _network(connection, uuid).name()
+        _forget_detours(connection)
+        detour = connection.raw.networkCreateXML(f"<network><name>{_DETOUR}{uuid}</name></network>")
+    try:
+        for card in cards:
+            try:
+                with translate():
+                    _by_detour(connection, card, name, detour.name())
+            except HostUnreachable:
+                raise
+            except VirtError as exc:
+                missed.append((card, exc))
+            else:
+                plugged.append(card)
+    finally:
+        with translate():
+            detour.destroy()
+    return plugged, missed
+
+
+def _by_detour(connection: Connection, card: OnNetwork, name: str, detour: str) -> None:
+    domain = connection.raw.lookupByUUIDString(card.machine)
+    nodes = tree.parse(domain.XMLDesc(0)).iterfind("devices/interface")
+    node = next((each for each in nodes if read_nic(each).mac == card.mac and read_nic(each).source == name), None)
+    if node is None:
+        return  # it went elsewhere meanwhile
+    for network in (detour, name):
+        step = tree.twin(node)
+        source = step.find("source")
+        assert source is not None  # read_nic found its network there
+        for stale in ("portid", "bridge"):  # of the port that libvirt opened in the old network
+            source.attrib.pop(stale, "")
+        if network == detour:
+            source.attrib.pop("portgroup", "")
+        source.set("network", network)
+        domain.updateDeviceFlags(tree.text_of(step), libvirt.VIR_DOMAIN_AFFECT_LIVE)
+
+
+def _forget_detours(connection: Connection) -> None:
+    """Left by a worker that was killed in between."""
+    for item in connection.raw.listAllNetworks(libvirt.VIR_CONNECT_LIST_NETWORKS_ACTIVE):
+        if item.name().startswith(_DETOUR):
+            item.destroy()
 
 
 # ── helpers ──
@@ -258,6 +319,7 @@ def _unless_no_domain(look: Callable[[], T]) -> T | None:
         raise
 
 
+_DETOUR = "webvirt-detour-"
 _CONNECTIONS = re.compile(r"<network connections='\d+'>")  # how many cards: machines tell that, and it is no part of a definition
 _VALIDATES = 7_008_000
 _INVALID = (libvirt.VIR_ERR_XML_INVALID_SCHEMA, libvirt.VIR_ERR_XML_DETAIL, libvirt.VIR_ERR_XML_ERROR, libvirt.VIR_ERR_CONFIG_UNSUPPORTED)

@@ -48,6 +48,11 @@ def translate() -> Iterator[None]:
         raise from_libvirt(exc) from exc
 
 
+def is_lost(exc: libvirt.libvirtError) -> bool:
+    """Whether the host is not reached any more: an internal error may mean that, or that what was asked for is not there."""
+    return isinstance(from_libvirt(exc), HostUnreachable)
+
+
 def from_libvirt(exc: libvirt.libvirtError) -> VirtError:
     """The exception of our tree that says what `exc` says.
 
@@ -109,7 +114,9 @@ _LOOKED_FOR = re.compile(r"with matching name '([^'\x00-\x1f]{1,200})'")
 def _sentence(detail: str) -> str:
     """libvirt's text as a sentence of its own: its class prefix cut off, capitalised, with a full stop. Of a program that failed, what it said itself."""
     text = _PREFIX.sub("", detail).strip()
-    text = _PROGRAM.sub("", text).partition("\n")[0].strip() or text
+    if _PROGRAM.match(text):
+        text = _PROGRAM.sub("", text).partition("\n")[0].strip() or text
+    text = _SCHEMA.sub("", text)
     if not text:
         return "The operation failed, and libvirt did not say why."
     text = text[0].upper() + text[1:]
@@ -127,6 +134,7 @@ _PREFIX = re.compile(
     re.IGNORECASE,
 )
 
+_SCHEMA = re.compile(r"^Unable to validate doc against \S+\s+")
 _PROGRAM = re.compile(r"^Child process \(.*?\) unexpected (exit )?status \d+: (libvirt:\s+error : )?", re.IGNORECASE | re.DOTALL)
 
 # Storage is mostly done by programs, which a host may lack.

@@ -13,6 +13,7 @@ from typing import Any
 
 from hosts.devices import inventory as devices
 from hosts.networks import inventory as networks
+from hosts.readiness import inventory as readiness
 from hosts.storage import inventory as storage
 from machines.snapshots import inventory as snapshots
 from virt import capabilities
@@ -51,6 +52,8 @@ STUDIES: tuple[Study, ...] = (
     Study(snapshots.NAME, snapshots.PERIOD_SECONDS, snapshots.read, snapshots.store),
     # A new QEMU or firmware shows by the next look; the first one on a fresh libvirtd takes a minute: the last in line.
     Study("capabilities", 600.0, capabilities.offers, devices.store_offers),
+    Study(devices.NAME, devices.PERIOD_SECONDS, devices.read, devices.store, frozenset({"node-device"})),
+    Study(readiness.NAME, readiness.PERIOD_SECONDS, readiness.read, readiness.store),
 )
 
 

@@ -21,14 +21,19 @@ from accounts.api import router as accounts
 from consoles.api import own_router as all_consoles
 from consoles.api import router as consoles
 from hosts.api import router as hosts
+from hosts.devices.api import router as devices
 from hosts.networks.api import of_host as networks_of_host
 from hosts.networks.api import router as networks
+from hosts.readiness.api import router as readiness
+from hosts.storage.api import router as storage
 from jobs.api import router as jobs
 from jobs.submit import Refused
 from machines.api import router as machines
 from machines.creation.api import router as creation
 from machines.hardware.api import router as hardware
 from machines.migration.api import router as migration
+from machines.moves.api import moves
+from machines.moves.api import router as maintenance
 from machines.snapshots.api import router as snapshots
 from webvirt import api_docs
 
@@ -63,7 +68,9 @@ api = NinjaAPI(
     docs_url="/docs",
 )
 api.add_router("/me", accounts, tags=["me"])
+api.add_router("/hosts", readiness, tags=["readiness"])  # before the hosts: "/hosts/readiness" is no host
 api.add_router("/hosts", hosts, tags=["hosts"])
+api.add_router("/hosts", devices, tags=["devices"])
 api.add_router("/hosts", networks_of_host, tags=["networks"])
 api.add_router("/networks", networks, tags=["networks"])
 api.add_router("/machines", creation, tags=["new machines"])
@@ -73,6 +80,9 @@ api.add_router("/machines", hardware, tags=["hardware"])
 api.add_router("/machines", migration, tags=["moving"])
 api.add_router("/machines", consoles, tags=["consoles"])
 api.add_router("/consoles", all_consoles, tags=["consoles"])
+api.add_router("/hosts", maintenance, tags=["moves"])
+api.add_router("/moves", moves, tags=["moves"])
+api.add_router("/storage", storage, tags=["storage"])
 api.add_router("/jobs", jobs, tags=["jobs"])
 
 

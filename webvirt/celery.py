@@ -1,4 +1,4 @@
-"""The Celery application: two queues, early acknowledgement (the jobs' own sweep repairs what is lost)."""
+"""The Celery application: three queues, early acknowledgement (the jobs' own sweep repairs what is lost)."""
 
 from __future__ import annotations
 
@@ -40,4 +40,4 @@ app.conf.update(
         "accounts.tidy": {"task": "accounts.tidy", "schedule": 3600.0, "options": {"expires": 1800}},
     },
 )
-app.autodiscover_tasks(["jobs", "hosts", "hosts.storage.transfers", "machines", "machines.creation", "machines.migration", "accounts"])
+app.autodiscover_tasks(["jobs", "hosts", "hosts.storage.transfers", "machines", "machines.creation", "machines.migration", "consoles", "accounts"])

@@ -39,6 +39,7 @@ INSTALLED_APPS = [
     "live",
     "jobs",
     "hosts",
+    "hosts.readiness",
     "hosts.storage",
     "hosts.storage.transfers",
     "hosts.networks",
@@ -48,6 +49,7 @@ INSTALLED_APPS = [
     "machines.creation",
     "machines.snapshots",
     "machines.migration",
+    "machines.moves",
     "consoles",
     "watcher",
 ]

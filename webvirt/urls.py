@@ -22,8 +22,11 @@ urlpatterns = [
     path("machines/", include("machines.hardware.urls")),
     path("storage/", include("hosts.storage.transfers.urls")),
     path("storage/", include("hosts.storage.urls")),
+    path("hosts/", include("hosts.readiness.urls")),
+    path("hosts/", include("hosts.devices.urls")),
     path("networks/", include("hosts.networks.urls")),
     path("machines/", include("machines.snapshots.urls")),
+    path("", include("machines.moves.urls")),
     path("", include("webvirt.pages")),
 ]
 

@@ -1,4 +1,4 @@
-"""What a host offers machines, as the watcher last saw it."""
+"""What a host offers machines, and the devices it could give them, as the watcher last saw it."""
 
 from __future__ import annotations
 
@@ -47,3 +47,42 @@ class HostCapabilities(models.Model):
         offer = self.offer(virt_type=virt_type, board=board)
         found: list[str] = offer["devices"].get(name, []) if offer else []
         return found
+
+
+class Kind(models.TextChoices):
+    """The values are those of virt.nodedev.KINDS."""
+
+    PCI = "pci", "PCI"
+    USB = "usb", "USB"
+    MDEV = "mdev", "Mediated device"
+
+
+class Device(models.Model):
+    """One device of a host that is there now; fields as virt.nodedev.HostDevice. A row goes when its device does."""
+
+    host = models.ForeignKey(Host, on_delete=models.CASCADE, related_name="devices")
+    name = models.CharField(max_length=255)
+    kind = models.CharField(max_length=4, choices=Kind.choices)
+    address = models.CharField(max_length=64)
+    parent = models.CharField(max_length=64, blank=True)
+    class_code = models.CharField(max_length=8, blank=True)
+    vendor_id = models.CharField(max_length=8, blank=True)
+    product_id = models.CharField(max_length=8, blank=True)
+    vendor = models.CharField(max_length=255, blank=True)
+    product = models.CharField(max_length=255, blank=True)
+    driver = models.CharField(max_length=64, blank=True)
+    bridge = models.BooleanField(default=False)
+    numa_node = models.IntegerField(null=True)
+    iommu_group = models.IntegerField(null=True)
+    physical_function = models.CharField(max_length=64, blank=True)
+    virtual_functions = models.JSONField(default=list)  # addresses
+    most_functions = models.PositiveIntegerField(default=0)
+    mdev_types = models.JSONField(default=list)  # [{"id", "name", "api", "available"}]
+    mdev_type = models.CharField(max_length=128, blank=True)
+    holds = models.JSONField(default=list)  # ["eth0", "/dev/sda"]
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["host", "name"], name="device_identity")]
+
+    def __str__(self) -> str:
+        return self.name

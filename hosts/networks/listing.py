@@ -82,8 +82,13 @@ class NetworkRow:
 
     @property
     def running(self) -> list[Card]:
-        """A card of each machine that would lose its link."""
+        """A card of each machine that runs."""
         return users.machines(self.cards, active=True)
+
+    @property
+    def losers(self) -> list[Card]:
+        """Those that lose their link when the network stops: where the bridge is the host's own, none."""
+        return self.running if self.network.mode in users.OWN_BRIDGE else []
 
     @property
     def stopped(self) -> list[Card]:

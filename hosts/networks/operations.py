@@ -7,11 +7,12 @@ from collections.abc import Callable
 from hosts.connections import connection_to
 from hosts.models import Host
 from hosts.networks.models import Network
+from hosts.networks.users import OWN_BRIDGE
 from jobs.registry import Fate, Operation, Result, operation
 from jobs.work import Work
 from virt import networks
 from virt.connection import Connection
-from virt.errors import HostUnreachable, NotFound, OperationFailed, VirtError, WrongState
+from virt.errors import HostUnreachable, NotFound, OperationFailed, Unsupported, VirtError, WrongState
 from virt.networks import NetworkSeen
 from virt.xml import tree
 from virt.xml.edit import network as editing
@@ -49,7 +50,14 @@ def _plain(words: str, verb: Callable[[Connection, str], None], settle: Callable
     return Operation(run=run, settle=settle)
 
 
-start_network = _plain("Starting the network", networks.start, _settled_when(True))
+@operation(settle=_settled_when(True))
+def start_network(work: Work) -> Result:
+    connection, network = _reach(work)
+    work.phase("Starting the network")
+    networks.start(connection, network.uuid)
+    return _plug_in(work, connection, network)
+
+
 stop_network = _plain("Stopping the network", networks.stop, _settled_when(False))
 
 
@@ -110,6 +118,7 @@ def _restart_cleaned(work: Work) -> None:
     connection, network = _reach(work)
     work.log("It was found stopped; it is started.")
     networks.start(connection, network.uuid)
+    _plug_in(work, connection, network)
 
 
 @operation(settle=_restart_settled, clean=_restart_cleaned)
@@ -124,7 +133,27 @@ def restart_network(work: Work) -> Result:
         raise
     except VirtError as exc:
         raise OperationFailed(f"It was stopped, and does not start. {exc}", exc.detail, exc.code) from exc
-    return None
+    return _plug_in(work, connection, network)
+
+
+def _plug_in(work: Work, connection: Connection, network: Network) -> Result:
+    """Running machines lost their link when its bridge went; a bridge that is the host's own never went."""
+    if network.mode not in OWN_BRIDGE:
+        return None
+    work.phase("Plugging its machines in again")
+    try:
+        plugged, missed = networks.plug_in(connection, network.uuid)
+    except Unsupported as exc:
+        work.log(f"Its machines stay as they are: {exc}")
+        return None
+    for card in plugged:
+        work.log(f"{card.name} is plugged in again.")
+    for card, why in missed:
+        work.log(f"{card.name}: {why}{f' [{why.detail}]' if why.detail else ''}")
+    if missed:
+        names = ", ".join(card.name for card, _ in missed[:5])
+        raise OperationFailed(f"It runs, but without {names}: unplug their cards and plug them in again. {missed[0][1]}", missed[0][1].detail)
+    return {"plugged_in": [card.name for card in plugged]} if plugged else None
 
 
 # ── making ──

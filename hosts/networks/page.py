@@ -55,6 +55,15 @@ class PartPanel:
         return _(self.part.many)
 
     @property
+    def one(self) -> str:
+        return _(self.part.title)
+
+    @property
+    def is_shown(self) -> bool:
+        """Where there is nothing, the menu that adds one is enough; but for fixed addresses, which belong to the leases above."""
+        return bool(self.rows) or self.part.name == "fixed"
+
+    @property
     def heads(self) -> list[str]:
         """Titles of the columns that any row fills."""
         titles: dict[str, None] = {}

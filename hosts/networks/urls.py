@@ -7,6 +7,7 @@ from hosts.networks import views
 app_name = "networks"
 urlpatterns = [
     path("", views.networks, name="networks"),
+    path("new/", views.choose_host, name="choose-host"),
     path("hosts/<int:pk>/", views.of_host, name="of-host"),
     path("hosts/<int:pk>/new/", views.create, name="create"),
     path("<int:pk>/", views.network, name="network"),

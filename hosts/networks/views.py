@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from django import forms as django_forms
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
@@ -61,8 +61,9 @@ def network(request: HttpRequest, pk: int) -> HttpResponse:
         wish(found.host_id, "dhcp")
     page = Page(found, _user(request))
     context = {"network": found, "host": found.host, "n": page}
-    pieces = {"network-head": "networks/_head.html", "network-body": "networks/_body.html", "network-leases": "networks/_leases.html"}
-    return answers.page(request, "networks/network.html", context, {**pieces, "network-cards": "networks/_cards.html"})
+    pieces = {"network-head": "networks/_head.html", "network-body": "networks/_body.html", "network-parts": "networks/_parts.html"}
+    pieces |= {"network-leases": "networks/_leases.html", "network-cards": "networks/_cards.html"}
+    return answers.page(request, "networks/network.html", context, pieces)
 
 
 @require_GET
@@ -107,6 +108,15 @@ def delete(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 # ── making and changing ──
+
+
+@require_GET
+def choose_host(request: HttpRequest) -> HttpResponse:
+    """On which host; those that the person manages."""
+    hosts = host_access.visible(_user(request), Role.MANAGER).order_by("name")
+    if (asked := request.GET.get("host", "")).isdigit() and (found := hosts.filter(pk=int(asked[:18])).first()):
+        return redirect("networks:create", found.pk)
+    return answers.page(request, "networks/choose_host.html", {"hosts": hosts}, {"dialog": "networks/_choose_host.html"})
 
 
 @require_http_methods(["GET", "POST"])

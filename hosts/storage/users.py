@@ -103,13 +103,18 @@ class Usage:
         host = self._hosts.get(where.host_id)
         return [replace(each, host=host) if host else Used(each.kind, str(_("you may not see")), "", str(_("another host"))) for each in used]
 
-    @staticmethod
-    def _layers(volumes: Sequence[Volume], pool: Pool) -> dict[str, list[Used]]:
-        """Path → volumes that hold the differences to it."""
-        paths = [volume.path for volume in volumes if volume.path]
+    def _layers(self, volumes: Sequence[Volume], pool: Pool) -> dict[str, list[Used]]:
+        """Path → volumes that hold the differences to it, those in other pools of hosts that share the store as well."""
+        same = [each for each in self._same.get((pool.kind, pool.source), ()) if each.pk != pool.pk]
+        where = {(pool.host_id, volume.path): volume.path for volume in volumes if volume.path}
+        where |= {(each.host_id, f"{each.path}/{volume.name}"): volume.path for each in same for volume in volumes if volume.path}
+        pools = {each.host_id: each for each in [*same, pool]}
         found: defaultdict[str, list[Used]] = defaultdict(list)
-        for above in Volume.objects.filter(pool__host_id=pool.host_id, backing_path__in=paths).select_related("pool"):
-            found[above.backing_path].append(Used("volume", above.name, above.get_absolute_url()))
+        layers = Volume.objects.filter(pool__host_id__in=pools, pool__gone_at=None, backing_path__in={path for _host, path in where})
+        for above in layers.exclude(pool__in=same).select_related("pool"):  # what lies in the store itself is listed once
+            if below := where.get((above.pool.host_id, above.backing_path)):
+                used = Used("volume", above.name, above.get_absolute_url())
+                found[below] += self._named([used], pools[above.pool.host_id], pool)
         return found
 
 

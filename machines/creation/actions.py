@@ -153,7 +153,9 @@ def refusal(machine: Machine, *, off: bool) -> str:
 
 
 def why_not_clone(machine: Machine) -> str:
-    why = refusal(machine, off=True)
+    why = refusal(machine, off=False)
+    if not why and machine.is_active:
+        why = "Shut it down first: copied while it runs, its disks would be of different moments."
     if machine.host.in_maintenance:
         why = why or f"{machine.host.name} is in maintenance: nothing new is made there."
     return why or ("It has a saved state: start it or throw that away first." if machine.has_saved_image else "")

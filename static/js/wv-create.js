@@ -1,19 +1,27 @@
-// <wv-create id="new-machine"><form method="post">… [data-check] …</form></wv-create>
+// <wv-create id="new-machine" [topics="storage"]><form method="post">… [data-check] …</form></wv-create>
 //
 // A form whose choices depend on one another: when a [data-check] field changes, or a [data-check] button is pressed, the form is sent
 // as it stands and comes back with what there is to choose now (header WV-Fragment: the id). What was typed stays. One request at a
-// time, the last one wins. Without this script the same buttons post the form and the page is loaded anew.
+// time, the last one wins; on a fact about its topics (an image was uploaded) it looks again as well. Without this script the same buttons post the form and the page is loaded anew.
 import { isSignedOut, signedOut } from "./fragment.js";
+import { subscribe } from "./live.js";
 import { morph, parse } from "./morph.js";
 
-const TYPING_MS = 350;
+const TYPING_MS = 350, FACTS_MS = 1500;
 
 class WvCreate extends HTMLElement {
-  #request = null; #timer = 0;
+  static observedAttributes = ["topics"];
+  #request = null; #timer = 0; #cancel = null;
 
-  connectedCallback() { for (const kind of ["change", "input", "click"]) this.addEventListener(kind, this, kind === "click"); }
+  connectedCallback() {
+    for (const kind of ["change", "input", "click"]) this.addEventListener(kind, this, kind === "click");
+    this.#subscribe();
+  }
+
+  attributeChangedCallback() { if (this.isConnected) this.#subscribe(); }
 
   disconnectedCallback() {
+    this.#cancel?.();
     for (const kind of ["change", "input", "click"]) this.removeEventListener(kind, this, kind === "click");
     clearTimeout(this.#timer);
     this.#request?.abort();
@@ -27,8 +35,16 @@ class WvCreate extends HTMLElement {
     this.#timer = setTimeout(() => this.#look(), event.type === "input" ? TYPING_MS : 0);
   }
 
+  #subscribe() {
+    this.#cancel?.();
+    const topics = (this.getAttribute("topics") ?? "").split(/[\s,]+/).filter(Boolean);
+    const soon = () => { if (!this.#timer) this.#timer = setTimeout(() => this.#look(), FACTS_MS); };
+    this.#cancel = topics.length ? subscribe(topics, { fact: soon, catchUp: soon }) : null;
+  }
+
   async #look(button) {
     clearTimeout(this.#timer);
+    this.#timer = 0;
     this.#request?.abort();
     const request = this.#request = new AbortController(), form = this.querySelector("form"), body = new FormData(form);
     body.delete("password");

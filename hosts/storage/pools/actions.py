@@ -122,6 +122,8 @@ def contents_refusal(pool: Pool, user: User) -> str:
         return "libvirt can't do that for a pool of this kind."
     if kind.empty_first and pool.volume_count:
         return "It has volumes: delete them first."
+    if kind.destroys and not pool.is_active:
+        return "Start it first: while it is off the host can't tell who uses its volumes."
     if kind.destroys and (used := used_in(pool, user)):
         return storage.used_words(used)
     return ""
@@ -221,14 +223,26 @@ def _problem(host: Host, wish: NewPool) -> str:
     """The rules of the form again: the API and whoever asks again come without one."""
     try:
         kind = pool_kind(wish.kind)
+        for name in wish.values:
+            kind.field(name)
         kind.build_xml(wish.name, "", wish.values)
     except Invalid as exc:
         return str(exc)
+    if words := _login_problem(kind, wish):
+        return words
     if Pool.objects.filter(host=host, gone_at=None, name=wish.name).exists():
         return f"A pool {wish.name} is on {host.name} already."
     if wish.build not in builds(kind):
         return "That can't be built."
     return next((clash.words for clash in places.clashes(host, kind, kind.completed(wish.name, wish.values)) if clash.certain), "")
+
+
+def _login_problem(kind: PoolKind, wish: NewPool) -> str:
+    if not wish.password:
+        return f"{kind.field('password').title}: Give the password." if wish.values.get("user") else ""
+    if kind.login is None or not wish.values.get("user"):
+        return "Whose password is it?"
+    return f"{kind.field('password').title}: {words}" if (words := kind.field("password").problem(wish.password)) else ""
 
 
 def builds(kind: PoolKind) -> tuple[str, ...]:

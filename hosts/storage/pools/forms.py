@@ -85,8 +85,8 @@ class NewPoolForm(forms.Form):
                 self.add_error(name, _(words))
         self._check_login()
         self._check_building()
-        if "name" in cleaned:
-            self._check_place(self.kind.completed(cleaned["name"], self._values()))
+        values = self._values()
+        self._check_place(self.kind.completed(cleaned["name"], values) if "name" in cleaned else values)
         return cleaned
 
     def wish(self) -> NewPool:

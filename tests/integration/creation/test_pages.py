@@ -131,6 +131,18 @@ def test_many_are_deleted_with_a_result_each(sign_in: SignIn) -> None:
     assert "It is running." in text
 
 
+def test_a_running_machine_is_not_copied_and_the_way_is_offered(sign_in: SignIn) -> None:
+    machine = inventory.machine(a_host("kvm-01"), "runs")
+    browser = sign_in(inventory.person(administrator=True))
+    page = browser.get(f"/machines/{machine.pk}/clone/").content.decode()
+    assert "its disks would be of different moments" in page
+    assert f"/machines/{machine.pk}/power/?action=shutdown" in page
+    refused = browser.post(f"/machines/{machine.pk}/clone/", {"name": "copy", "linked": "on"})
+    assert refused.status_code == 422
+    assert "Shut it down first" in refused.content.decode()
+    assert not Job.objects.exists() and not Creation.objects.exists()
+
+
 def test_copy_and_name_are_asked_for(sign_in: SignIn) -> None:
     host = a_host("kvm-01")
     machine = inventory.machine(host, "web", state=State.OFF)

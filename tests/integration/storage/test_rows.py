@@ -90,6 +90,20 @@ def test_used_by_machines_and_layers(host: Host) -> None:
     assert users.of(rows["layer"]) == []
 
 
+def test_the_ground_of_a_linked_clone_on_another_host_is_in_use(host: Host) -> None:
+    """The clone's file lies in the other host's own pool, or in the store itself, which both hosts list."""
+    other = Host.objects.create(name="h2", kind="socket", state="online")
+    shared = {"kind": "netfs", "source": "nas:/export"}
+    inventory.store(host.pk, (pool(volume("ground"), volume("within", backing_path="/p/ground"), **shared),))
+    local = pool(volume("clone", path="/var/local/clone", backing_path="/mnt/x/ground"), name="local", uuid="u2", path="/var/local")
+    far = volume("within", path="/mnt/x/within", backing_path="/mnt/x/ground")
+    inventory.store(other.pk, (pool(volume("ground", path="/mnt/x/ground"), far, path="/mnt/x", **shared), local))
+    here = Volume.objects.select_related("pool").get(pool__host=host, name="ground")
+    assert sorted(map(str, users.of(here))) == ["volume clone on h2", "volume within"]
+    there = Volume.objects.select_related("pool").get(pool__host=other, name="ground")
+    assert sorted(map(str, users.of(there))) == ["volume clone", "volume within"]
+
+
 def test_a_shared_store_is_used_from_every_host(host: Host) -> None:
     other = Host.objects.create(name="h2", kind="socket", state="online")
     shared = {"kind": "netfs", "source": "nas:/export"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -68,6 +69,35 @@ def test_a_cloud_image_from_the_page_to_the_guest(stack: Stack, lab: Lab, new_ta
     wait_until("its name is the seed's", lambda: "from-the-page" in guest.host.virsh("guestinfo", guest.uuid, "--hostname"), seconds=30)
     assert not any("very secret" in str(value) for job in stack.rows("SELECT * FROM jobs_job") for value in job.values())
     _delete_from_the_page(tab, stack, guest)
+
+
+def test_an_image_is_uploaded_from_the_page(stack: Stack, lab: Lab, shapes: dict[str, Path], new_tab: Callable[..., Tab], tmp_path: Path) -> None:
+    """From a file of the browser's to a guest that answers, on one page: what was typed before stays, the image is offered once it is there."""
+    tab, file = new_tab(), tmp_path / "brought.qcow2"
+    file.write_bytes(shapes["tiny.qcow2"].read_bytes())
+    page = tab.open(f"/machines/new/?host={stack.host('h1')['id']}&source=image")
+    with tab.without_reload():
+        page.get_by_label("Name", exact=True).fill("uploaded")
+        page.get_by_label("Memory, GiB").fill("0.19")
+        page.get_by_text("Advanced").click()
+        page.get_by_label("Virtualisation").select_option("qemu")
+        page.get_by_role("link", name="Upload").click()
+        dialog = page.get_by_role("dialog")
+        option = dialog.locator("#upload-pool option").filter(has_text=re.compile(f"h1 · {POOL} "))
+        dialog.get_by_label("Pool").select_option(value=str(option.get_attribute("value")))
+        dialog.locator("[data-drop] input[type=file]").set_input_files(file)
+        expect(dialog.locator("[data-says]").first).to_contain_text("Done", timeout=60_000)
+        assert tab.violations() == []
+        dialog.get_by_role("link", name="Close").click()
+        expect(page.locator(f'[name=volume] option[value="{POOL}/brought.qcow2"]')).to_have_count(1, timeout=60_000)
+        expect(page.get_by_label("Name", exact=True)).to_have_value("uploaded")
+        page.select_option("[name=volume]", f"{POOL}/brought.qcow2")
+        expect(page.get_by_text("It can be made")).to_be_visible()
+    page.get_by_role("button", name="Create and start").click()
+    page.get_by_role("link", name="Open it").click(timeout=60_000)
+    guest = Guest(lab["h1"], "uploaded", stack.machine("uploaded")["uuid"])
+    guest.wait_for_agent(seconds=120)
+    guest.host.virsh("destroy", "uploaded")
 
 
 def _delete_from_the_page(tab: Tab, stack: Stack, guest: Guest) -> None:

@@ -61,7 +61,7 @@ _USUAL = {
     Death("ova", "after volume.upload", "host"),
     Death("clone", "after variables.copy", "worker"),
     Death("linked", "after machine.define #2", "libvirtd"),
-    Death("delete", "after machine.undefine", "worker"),
+    Death("delete", "after machine.undefine", "libvirtd"),
 }
 _CHOSEN = DEATHS if os.environ.get("WEBVIRT_DEATHS") == "all" else [death for death in DEATHS if death in _USUAL]
 
@@ -98,7 +98,7 @@ def test_somebody_dies(death: Death, stack: Stack, lab: Lab) -> None:
     before = it.left
     (stack.directory / "halt").write_text(death.place)
     job = it.ask()
-    _die(death, it, stack)
+    _die(death, it, stack, job)
     ended = stack.wait_job(job, seconds=90)
     wait_until("the host is followed", lambda: stack.host(NAME)["state"] == "online", seconds=60)
     wait_until("nothing is unfinished", lambda: not stack.rows("SELECT * FROM creation_creation WHERE made != '[]'") or _no(), seconds=60)
@@ -224,9 +224,14 @@ _ORIGINAL = """<domain type='qemu'><name>{name}</name><memory unit='MiB'>64</mem
 <devices><disk type='file' device='disk'><driver name='qemu' type='qcow2'/><source file='{disk}'/><target dev='vda' bus='virtio'/></disk></devices></domain>"""
 
 
-def _die(death: Death, it: Scene, stack: Stack) -> None:
+def _die(death: Death, it: Scene, stack: Stack, job: int) -> None:
     reached = stack.directory / "reached"
-    wait_until(f"{death.place} is reached", reached.exists, seconds=60, every=0.02)
+    wait_until(
+        f"{death.place} is reached",
+        lambda: reached.exists() or _no((stack.job(job)["state"], stack.job(job)["phase"], stack.log[-1500:])),
+        seconds=60,
+        every=0.02,
+    )
     reached.unlink()
     go = stack.directory / "go"
     if death.midway:
@@ -254,5 +259,5 @@ def _report(death: Death, ended: dict[str, Any], before: Left, after: Left) -> N
             file.write(f"| {death} | {ended['state']} | {ended['error'][:140]} | {before} | {after} |\n")
 
 
-def _no() -> None:
-    raise AssertionError("not yet")
+def _no(why: object = "not yet") -> None:
+    raise AssertionError(why)

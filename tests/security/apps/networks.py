@@ -40,6 +40,7 @@ _SETTINGS = {"based_on": "d", "mode": "nat", "address4": "192.168.122.1/24", "do
 
 PAGES: dict[str, Row] = {
     "networks:networks": reads(SIGNED_IN),
+    "networks:choose-host": reads(SIGNED_IN),
     "networks:of-host": reads(Role.VIEWER, "host"),
     "networks:create": does(Role.MANAGER, "host", _NEW, asks=True),
     "networks:network": reads(Role.VIEWER, "network"),

@@ -78,4 +78,11 @@ PAGES: dict[str, Row] = {
     "storage:delete": does(Role.MANAGER, "volume", {"typed": "spare.qcow2"}, asks=True),
 }
 
-CALLS: dict[str, Row] = {}
+CALLS: dict[str, Row] = {
+    "GET /storage/pool-kinds": reads(SIGNED_IN),
+    "GET /storage/pools": reads(SIGNED_IN),
+    "GET /storage/pools/{pool_id}": reads(Role.VIEWER, "pool"),
+    "POST /storage/hosts/{host_id}/pools": does(Role.MANAGER, "host", {"name": "new", "kind": "dir", "values": {"path": "/srv/new"}}),
+    "PUT /storage/pools/{pool_id}/power": does(Role.MANAGER, "pool", {"action": "refresh"}, method="PUT"),
+    "DELETE /storage/pools/{pool_id}": does(Role.MANAGER, "pool", method="DELETE"),
+}

@@ -14,7 +14,7 @@ from virt.connection import Connection
 from virt.errors import Invalid
 from virt.uri import parse
 from virt.xml.read.capabilities import read_capabilities
-from virt.xml.read.domcapabilities import read_offer
+from virt.xml.read.domcapabilities import read_nested, read_offer
 
 DATA = Path(__file__).parent / "data"
 
@@ -74,3 +74,28 @@ def test_all_of_it_and_as_json() -> None:
     assert found.offers
     data = plain(found)
     assert json.loads(json.dumps(data)) == data
+
+
+def test_what_of_readiness_the_documents_tell() -> None:
+    xml = """<capabilities><host><cpu><arch>x86_64</arch><model>EPYC-Milan</model><feature name='svm'/></cpu>
+    <topology><cells num='2'><cell id='0'><pages unit='KiB' size='4'>100</pages><pages unit='KiB' size='2048'>16</pages></cell>
+    <cell id='1'><pages unit='KiB' size='4'>100</pages><pages unit='KiB' size='2048'>8</pages></cell></cells></topology>
+    <secmodel><model>none</model></secmodel><secmodel><model>selinux</model></secmodel><secmodel><model>dac</model></secmodel></host></capabilities>"""
+    seen = read_capabilities(xml)
+    assert (seen.page_counts, seen.features, seen.confined_by) == (((2**21, 24),), frozenset({"svm"}), ("selinux",))
+
+
+@pytest.mark.parametrize(
+    ("vendor", "model", "feature", "nested"),
+    [
+        ("Intel", "Icelake-Server", "<feature policy='require' name='vmx'/>", True),
+        ("Intel", "Icelake-Server", "", False),
+        ("AMD", "EPYC-Milan", "", True),
+        ("AMD", "EPYC-Milan", "<feature policy='disable' name='svm'/>", False),
+        ("AMD", "Opteron_G3", "", None),
+    ],
+)
+def test_nested_virtualisation(vendor: str, model: str, feature: str, nested: bool | None) -> None:
+    mode = f"<mode name='host-model' supported='yes'><model>{model}</model><vendor>{vendor}</vendor>{feature}</mode>"
+    assert read_nested(f"<domainCapabilities><cpu>{mode}</cpu></domainCapabilities>") is nested
+    assert read_nested("<domainCapabilities/>") is None

@@ -187,3 +187,44 @@ def test_what_ssh_says(said: str, kind: type[VirtError]) -> None:
 
 def test_ssh_that_says_nothing_of_a_failure() -> None:
     assert from_ssh("Warning: remote port forwarding failed for listen port 1") is None
+
+
+_NFS = (
+    "Child process (/bin/mount -o nodev,nosuid,noexec -t nfs nas:/export /mnt) unexpected exit status 32: mount: /mnt: unknown filesystem type 'nfs'.\n"
+    "       dmesg(1) may have more information after failed mount system call.\n"
+)
+_ISCSI = "Child process (/usr/bin/iscsiadm --mode discovery) unexpected exit status 127: libvirt:  error : cannot execute binary {}: No such file or directory"
+
+
+@pytest.mark.parametrize(
+    ("code", "detail", "kind", "words"),
+    [
+        (libvirt.VIR_ERR_INTERNAL_ERROR, _NFS, OperationFailed, "Mount: /mnt: unknown filesystem type 'nfs'."),
+        (libvirt.VIR_ERR_INTERNAL_ERROR, _ISCSI.format("/usr/bin/iscsiadm"), Unsupported, "The program iscsiadm is not on the host: install open-iscsi there."),
+        (
+            libvirt.VIR_ERR_INTERNAL_ERROR,
+            "internal error: /usr/bin/iscsiadm failed new mode for target 'iqn.x' with status '127'",
+            Unsupported,
+            "The program iscsiadm is not on the host: install open-iscsi there.",
+        ),
+        (
+            libvirt.VIR_ERR_SYSTEM_ERROR,
+            "Cannot find 'zpool' in path: No such file or directory",
+            Unsupported,
+            "The program zpool is not on the host: install zfsutils-linux there.",
+        ),
+        (libvirt.VIR_ERR_SYSTEM_ERROR, "Cannot find 'frob' in path: No such file or directory", Unsupported, "The program frob is not on the host."),
+        (libvirt.VIR_ERR_INTERNAL_ERROR, "missing backend for pool type 7 (rbd)", Unsupported, "libvirt on the host can't make pools of this kind"),
+        (
+            libvirt.VIR_ERR_XML_INVALID_SCHEMA,
+            "XML document failed to validate against schema: Unable to validate doc against /usr/share/x.rng\nExpecting an element target, got nothing",
+            Invalid,
+            "Expecting an element target, got nothing.",
+        ),
+    ],
+)
+def test_what_storage_says(code: int, detail: str, kind: type[VirtError], words: str) -> None:
+    found = from_libvirt(libvirt_error(code, detail))
+    assert type(found) is kind
+    assert str(found).startswith(words)
+    assert found.detail == detail.strip()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from lxml import etree
 
@@ -65,13 +66,13 @@ def _ranges(family: int, hint: str) -> Field:
 IPV4 = Section(
     "ipv4",
     "IPv4",
-    "Nothing here: machines have no IPv4 of the network's",
+    "Empty: machines get no IPv4 here",
     (_address(4, "192.168.100.1/24"), _ranges(4, "First and last address, one range a line; empty: no DHCP")),
 )
 IPV6 = Section(
     "ipv6",
     "IPv6",
-    "Nothing here: none",
+    "Empty: machines get no IPv6 here",
     (
         _address(6, "fd00:100::1/64"),
         _ranges(6, "As fd00:100::100 - fd00:100::1ff. Machines find the prefix by themselves in any case"),
@@ -98,6 +99,7 @@ DNS = Section(
 )
 MTU = Field("mtu", "MTU", "mtu/@size", "number", least=576, most=65_535, hint="1500 if empty", rare=True)
 APART = Field("apart", "Machines don't reach one another, only what is outside", OnOff("port/@isolated", "yes"), "flag", rare=True)
+HOST_APART = replace(APART, name="host_apart")  # of another section: a form holds the fields of all modes
 OWN_BRIDGE = Section(
     "own",
     "Bridge",

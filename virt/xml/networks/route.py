@@ -15,7 +15,7 @@ def _enter(root: etree._Element) -> None:
 MODE = Mode(
     name="route",
     title="Routed",
-    text="Own addresses, routers know the way",
+    text="Reached by own addresses",
     icon="arrows-right-left",
     sections=(IPV4, IPV6, Section("out", "Way out", "", (DEVICE,)), DNS, OWN_BRIDGE, LIMITS),
     enter=_enter,

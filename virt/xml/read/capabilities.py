@@ -35,6 +35,9 @@ class Capabilities:
 
     iommu       libvirt sees one, None where it does not say
     page_sizes  of memory pages the host has, in bytes; the smallest is the ordinary one
+    page_counts (size in bytes, how many were reserved) of the larger ones, over all NUMA nodes
+    features    of the processor beyond its model's: "vmx", "svm" …
+    confined_by "apparmor", "selinux": what keeps an emulator away from other machines' files
     """
 
     host_uuid: str
@@ -45,6 +48,9 @@ class Capabilities:
     iommu: bool | None = None
     page_sizes: tuple[int, ...] = ()
     guests: tuple[Guests, ...] = ()
+    page_counts: tuple[tuple[int, int], ...] = ()
+    features: frozenset[str] = frozenset()
+    confined_by: tuple[str, ...] = ()
 
     @property
     def own_guests(self) -> Guests | None:
@@ -64,7 +70,18 @@ def read_capabilities(xml: str) -> Capabilities:
         iommu={"yes": True, "no": False}.get(attribute(root.find("host/iommu"), "support")),
         page_sizes=tuple(sorted(whole(attribute(node, "size")) * _UNITS.get(attribute(node, "unit"), 1024) for node in root.iterfind("host/cpu/pages"))),
         guests=tuple(_guests(node) for node in root.iterfind("guest/arch")),
+        page_counts=_page_counts(root),
+        features=frozenset(attribute(node, "name") for node in root.iterfind("host/cpu/feature")),
+        confined_by=tuple(name for node in root.iterfind("host/secmodel") if (name := text(node, "model")) in ("apparmor", "selinux")),
     )
+
+
+def _page_counts(root: etree._Element) -> tuple[tuple[int, int], ...]:
+    counts: dict[int, int] = {}
+    for node in root.iterfind("host/topology/cells/cell/pages"):
+        size = whole(attribute(node, "size")) * _UNITS.get(attribute(node, "unit"), 1024)
+        counts[size] = counts.get(size, 0) + whole(text(node))
+    return tuple(sorted(counts.items())[1:])
 
 
 def _guests(node: etree._Element) -> Guests:

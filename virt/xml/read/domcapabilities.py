@@ -84,6 +84,21 @@ def read_offer(xml: str, board: str) -> Offer:
     )
 
 
+def read_nested(xml: str) -> bool | None:
+    """Whether machines get the processor's own virtualisation passed on, by the features of the model nearest to the host's; None where that does not tell.
+
+    Intel's models never have it, so it is named when there; those of AMD mostly have it, so it is named when not.
+    """
+    model = parse(xml).find("cpu/mode[@name='host-model']")
+    if not _supported(model) or model is None:
+        return None
+    policies = {attribute(node, "name"): attribute(node, "policy") for node in model.iterfind("feature")}
+    named = next((policies[name] for name in ("vmx", "svm") if name in policies), "")
+    if named:
+        return named == "require"
+    return {"Intel": False, "AMD": text(model, "model").startswith("EPYC") or None}.get(text(model, "vendor"))
+
+
 def _supported(node: etree._Element | None) -> bool:
     return attribute(node, "supported") == "yes"
 
