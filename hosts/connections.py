@@ -1,4 +1,4 @@
-"""Connections of a worker process: one a host, opened after the fork, kept while it is good.
+"""Connections of a worker process: one a host, opened after the fork, kept while it is good, shared by its threads.
 
 Pages never come here.
 """
@@ -25,6 +25,7 @@ logger = logging.getLogger(__name__)
 _KEEPALIVE = (2, 3)  # seconds between questions, unanswered ones: a frozen host is noticed in 8 s
 _lock = threading.Lock()
 _kept: dict[int, _Kept] = {}
+_openings: dict[int, threading.Lock] = {}
 _pid = 0
 
 
@@ -37,16 +38,16 @@ class _Kept:
 def connection_to(host: Host) -> Connection:
     """A living connection; raises what virt.connection.open() raises, at once when the host is known to be away."""
     _forget_what_the_parent_had()
-    with _lock:
+    with _opening_of(host.pk):  # of two threads that want it the second finds what the first has opened
         kept = _kept.get(host.pk)
-    if kept and kept.revision == host.revision and kept.connection.is_alive():
-        return kept.connection
-    drop(host.pk)
-    _refuse_the_hopeless(host)
-    opened = virt_connection.open(endpoint_of(host), credentials.credentials_of(host), keepalive=_KEEPALIVE)
-    with _lock:
-        _kept[host.pk] = _Kept(host.revision, opened)
-    return opened
+        if kept and kept.revision == host.revision and kept.connection.is_alive():
+            return kept.connection
+        drop(host.pk)
+        _refuse_the_hopeless(host)
+        opened = virt_connection.open(endpoint_of(host), credentials.credentials_of(host), keepalive=_KEEPALIVE)
+        with _lock:
+            _kept[host.pk] = _Kept(host.revision, opened)
+        return opened
 
 
 @contextmanager
@@ -70,6 +71,11 @@ def drop(host_id: int) -> None:
             logger.debug("closing the connection to host %s: %s", host_id, exc)
 
 
+def _opening_of(host_id: int) -> threading.Lock:
+    with _lock:
+        return _openings.setdefault(host_id, threading.Lock())
+
+
 def _refuse_the_hopeless(host: Host) -> None:
     """The watcher knows it to be away: workers do not queue up behind its deadline."""
     if host.state == State.ALARM:
@@ -83,7 +89,10 @@ def _refuse_the_hopeless(host: Host) -> None:
 def _forget_what_the_parent_had() -> None:
     """A connection never survives a fork: closing the child's would end the parent's. The loop is started here too."""
     global _pid
-    if _pid != os.getpid():
+    with _lock:
+        if _pid == os.getpid():
+            return
         _kept.clear()
-        _pid = os.getpid()
+        _openings.clear()
         events.Loop.start()
+        _pid = os.getpid()

@@ -33,7 +33,7 @@ _NOTHING = Glance(None, [])
 _FIELDS = (
     "pk", "name", "kind", "driver", "address", "port", "login", "path", "session", "enabled", "state", "state_since", "last_seen_at", "error",
     "host_uuid", "hostname", "hypervisor", "hypervisor_version", "libvirt_version", "cpus", "memory_bytes", "kvm", "pools",
-    "cpu_percent", "memory_used_bytes", "latency_ms", "maintenance_since", "readiness__missing", "readiness__warnings",
+    "cpu_percent", "memory_used_bytes", "latency_ms", "maintenance_since", "readiness__missing", "readiness__warnings", "readiness__states",
 )  # fmt: skip
 
 
@@ -90,7 +90,8 @@ class Row:
 
     @property
     def _readiness(self) -> Any:
-        return getattr(self.host, "readiness", None)
+        found = getattr(self.host, "readiness", None)
+        return found if found and found.states else None  # nothing of the test driver's concerns a check
 
     @property
     def seen_at(self) -> dt.datetime | None:

@@ -21,7 +21,8 @@ class Kind:
     """`name` "machines.start" is `machines.operations.start`.
 
     quick: expected to end within seconds (hard limit two minutes); others go to the queue for long work.
-    bulk: carries bytes between a browser and a host; a queue of its own, whose worker has many threads: it waits most of the time.
+    bulk: carries bytes between a browser and a host, or looks on while hosts do: it waits most of the time, so it has a queue whose
+        worker is one process with many threads.
     changing: at most one at a time for a subject.
     cancellable: stops when asked while it runs; every job can be cancelled while it is queued or waits.
     stirs: the watcher's studies of the host (watcher/studies.py) that look again once such a job has ended.
@@ -29,6 +30,8 @@ class Kind:
         title, words, fix and detail.
     again: asks for the same once more on behalf of a person, with the checks of the first time; raises jobs.submit.Refused,
         Http404 or PermissionDenied. None: it is not offered.
+    tells: a job's figures in words, while it runs: titles with their values.
+    stops: what cancelling one that runs means, for the question before it; "" for the usual words.
     """
 
     name: str
@@ -41,6 +44,8 @@ class Kind:
     stirs: tuple[str, ...] = ()
     steps: Callable[[int], list[Any]] | None = None
     again: Callable[[User, Job], Job] | None = None
+    stops: Any = ""
+    tells: Callable[[dict[str, Any]], list[tuple[Any, str]]] | None = None
 
     @property
     def queue(self) -> str:

@@ -102,6 +102,12 @@ class Shown:
         return f"{bytes_plain(told)}/s" if told and self.job.state == State.RUNNING else ""
 
     @property
+    def told(self) -> list[tuple[Any, str]]:
+        """More of what the host counts, title by title."""
+        tells = kinds.known(self.job.kind).tells
+        return tells(self.job.figures) if tells and self.job.figures and self.job.state == State.RUNNING else []
+
+    @property
     def can_again(self) -> bool:
         """Whether the same can be asked for once more from here: it has ended, and not well."""
         return self.job.state in _AGAIN and kinds.known(self.job.kind).again is not None and self.may_cancel
@@ -139,6 +145,8 @@ class Shown:
         job = self.job
         if job.state == State.QUEUED:
             return _("It has not begun. Nothing has been done.")
+        if told := kinds.known(job.kind).stops:
+            return str(told)
         if kinds.known(job.kind).cancellable:
             return _("It is stopped on the host.")
         if job.wait_until or job.attempts > 1:

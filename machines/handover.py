@@ -26,6 +26,7 @@ from hosts.models import State as HostState
 from jobs.models import ACTIVE, Job
 from machines.models import ACTIVE_STATES, Definition, Event, Machine
 
+BY_MIGRATION = ("migrated", "postcopy", "postcopy-failed")  # libvirt's reasons for the state of a machine that came so
 MOVE = "machines.migration.move"
 # A host may be seen again only some time after its move.
 _LATEST = timedelta(minutes=15)
@@ -73,6 +74,28 @@ def take_over(origin: Origin, host_id: int, fields: Mapping[str, Any]) -> None:
     for old in Machine.objects.filter(host_id=host_id, uuid=uuid).values_list("pk", flat=True):
         absorb(old, origin.pk)
     Machine.objects.filter(pk=origin.pk).update(host_id=host_id, **fields)
+
+
+def rejoin(pk: int, host_id: int) -> Origin | None:
+    """The machine of a row is gone from its host: when another host was found to have it shortly before, moved there unseen, the two rows become this one.
+
+    Returns where it came from; None when it did not go anywhere.
+    """
+    row = Machine.objects.filter(pk=pk, host_id=host_id, gone_at=None).select_related("host").first()
+    if row is None:
+        return None
+    recent = Machine.objects.filter(uuid=row.uuid, gone_at=None, reason__in=BY_MIGRATION, first_seen_at__gt=timezone.now() - _LATEST).exclude(pk=pk)
+    twins = list(recent[:2])
+    if len(twins) != 1:
+        return None
+    origin, twin = _origin(row), twins[0]
+    absorb(twin.pk, pk)
+    seen = {field.attname: getattr(twin, field.attname) for field in Machine._meta.concrete_fields if field.attname not in _OURS}
+    Machine.objects.filter(pk=pk).update(**seen)
+    return origin
+
+
+_OURS = ("id", "uuid", "notes", "first_seen_at")
 
 
 def absorb(old: int, into: int) -> None:

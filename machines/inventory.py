@@ -167,11 +167,8 @@ def is_arriving(seen: MachineSeen) -> bool:
 
 
 def _arrival(seen: MachineSeen, after: Known, events: Sequence[Event], *, came: bool) -> Arrival:
-    told = any(event.event in ("started", "resumed") and event.detail in _BY_MIGRATION for event in events)
-    return Arrival(seen.uuid, before_our_eyes=after.active and (came or told), moved=seen.reason in _BY_MIGRATION)
-
-
-_BY_MIGRATION = ("migrated", "postcopy", "postcopy-failed")
+    told = any(event.event in ("started", "resumed") and event.detail in handover.BY_MIGRATION for event in events)
+    return Arrival(seen.uuid, before_our_eyes=after.active and (came or told), moved=seen.reason in handover.BY_MIGRATION)
 
 
 def is_read(known: Known | None, seen: MachineSeen) -> bool:
@@ -434,7 +431,12 @@ def write(host_id: int, changes: Iterable[Change], ids: Mapping[str, int]) -> Wr
     lines: list[tuple[int, Line]] = []
     versions: list[tuple[int, Version, bool]] = []
     for change in changes:
-        pk = fresh.get(change.uuid) or _update(host_id, ids.get(change.uuid), change)
+        pk = ids.get(change.uuid)
+        if pk and change.after.gone and (origin := handover.rejoin(pk, host_id)):
+            lines.append((pk, chronicle.moved(timezone.now(), origin.host_name, Host.objects.get(machines=pk).name)))
+            written.missing.append(change.uuid)
+            continue
+        pk = fresh.get(change.uuid) or _update(host_id, pk, change)
         if pk is None:
             written.missing.append(change.uuid)
             continue

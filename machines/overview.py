@@ -107,6 +107,15 @@ class Overview:
         return self._may(Role.MANAGER) and not self.machine.gone_at
 
     @cached_property
+    def twins(self) -> list[Machine]:
+        """The same machine on other hosts, without having been moved there: whoever runs both spoils its disks."""
+        if self.machine.gone_at:
+            return []
+        others = access.visible(self._user).filter(uuid=self.machine.uuid).exclude(pk=self.machine.pk).select_related("host")
+        same_host = self.machine.host.host_uuid  # a host under two names is told on its own page
+        return [other for other in others[:5] if not same_host or other.host.host_uuid != same_host]
+
+    @cached_property
     def tabs(self) -> list[Shown]:
         return tabs.PARTS.tabs(self.machine, self._role)
 

@@ -37,6 +37,7 @@ DOING = {
     "machines.resume": _("Resuming"),
     "machines.save": _("Saving"),
     "machines.restore": _("Restoring"),
+    "machines.migration.move": _("Moving"),
 }
 
 _FIELDS = (

@@ -14,6 +14,11 @@ from typing import Any
 from tests.websession import WebSession
 
 PATH = "/consoles/socket/"
+# Whether anything but black is drawn.
+DRAWN = """() => { const canvas = document.querySelector('wv-console canvas');
+  if (!canvas || !canvas.width) return false;
+  const shown = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
+  return shown.some((value, at) => at % 4 < 3 && value > 90); }"""
 
 
 class Refused(Exception):

@@ -54,12 +54,12 @@ class Neighbour:
 
 @dataclass(frozen=True, slots=True)
 class Fixed:
-    """A card that always gets the same address: by its MAC, or with DHCPv6 by its id or name; `name` is what it is called by."""
+    """A card that always gets the same address: by its MAC, or with DHCPv6 by its client's id or name; `name` is what it is called by."""
 
     mac: str
     ip: str
     name: str
-    id: str = ""
+    client: str = ""
 
 
 # ── the network's own address ──
@@ -174,15 +174,15 @@ def usual_range(within: Interface) -> Range:
 
 
 def fixed_problems(wanted: Fixed, within: Sequence[Interface], others: Iterable[Fixed]) -> dict[str, str]:
-    """Field ("mac", "ip", "name", "id") → what is wrong with it. `within`: the network's addresses; `others`: what is fixed already, without this one."""
+    """Field ("mac", "ip", "name", "client") → what is wrong with it. `within`: the network's addresses; `others`: what is fixed already, without this one."""
     found: dict[str, str] = {}
     others, version = list(others), _version(wanted.ip)
     if words := _fixed_address_problem(wanted.ip, within, others):
         found["ip"] = words
     if words := _card_problem(wanted, version, others):
         found["mac"] = words
-    if wanted.id and (version == 4 or not _DUID.fullmatch(wanted.id)):
-        found["id"] = (
+    if wanted.client and (version == 4 or not _DUID.fullmatch(wanted.client)):
+        found["client"] = (
             "IPv4 knows cards by their MAC." if version == 4 else "Pairs of hexadecimal digits with colons, such as 0:1:0:1:2b:6c:5e:1f:52:54:0:aa:bb:cc."
         )
     if wanted.name:
@@ -198,7 +198,7 @@ def _card_problem(wanted: Fixed, version: int, others: Sequence[Fixed]) -> str:
     if version == 6:
         if wanted.mac:
             return "DHCP for IPv6 does not know MAC addresses: give the client's id, or its name."
-        return "" if wanted.name or wanted.id else "The client's id, or its name, tells whose address it is."
+        return "" if wanted.name or wanted.client else "The client's id, or its name, tells whose address it is."
     if not wanted.mac:
         return "" if wanted.name else "A MAC address or a name tells whose address it is."
     if words := mac_problem(wanted.mac):
@@ -221,7 +221,7 @@ def _fixed_address_problem(text: str, within: Sequence[Interface], others: Seque
     if address == home.network.network_address or (home.version == 4 and address == home.network.broadcast_address):
         return "This is the address of the network itself, or its broadcast address."
     same = next((each for each in others if _same_address(each.ip, address)), None)
-    return f"It is fixed for {same.name or same.mac or same.id} already." if same else ""
+    return f"It is fixed for {same.name or same.mac or same.client} already." if same else ""
 
 
 def mac_problem(text: str) -> str:

@@ -33,6 +33,7 @@ class Order:
     parallel         connections at once for the memory, 0: one, without that protocol
     max_downtime     how long the guest may stand still at the end, 0: as libvirt likes it
     bandwidth        at most, 0: without limit
+    resume           send the rest of a post-copy whose link broke; persist and undefine as the first time
     """
 
     to: str
@@ -51,6 +52,7 @@ class Order:
     tls: bool = False
     tunnelled: bool = False
     bandwidth: MiBs = 0
+    resume: bool = False
 
     @property
     def flags(self) -> int:
@@ -67,6 +69,7 @@ class Order:
                 libvirt.VIR_MIGRATE_PARALLEL: bool(self.parallel),
                 libvirt.VIR_MIGRATE_TLS: self.tls,
                 libvirt.VIR_MIGRATE_TUNNELLED: self.tunnelled,
+                libvirt.VIR_MIGRATE_POSTCOPY_RESUME: self.resume,
             }
         wanted |= {
             libvirt.VIR_MIGRATE_PEER2PEER: True,
@@ -113,6 +116,24 @@ class Stats:
     ended: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Definitions:
+    """As another host can take them, secrets included: never to be kept or shown. `stored` is "" for a transient machine or one that is off."""
+
+    xml: str
+    stored: str
+
+
+def definitions(connection: Connection, uuid: str) -> Definitions:
+    with translate():
+        domain = connection.raw.lookupByUUIDString(uuid)
+        flags = libvirt.VIR_DOMAIN_XML_SECURE | libvirt.VIR_DOMAIN_XML_MIGRATABLE
+        if not domain.isActive():
+            return Definitions(domain.XMLDesc(flags | libvirt.VIR_DOMAIN_XML_INACTIVE), "")
+        stored = domain.XMLDesc(flags | libvirt.VIR_DOMAIN_XML_INACTIVE) if domain.isPersistent() else ""
+        return Definitions(domain.XMLDesc(flags), stored)
+
+
 def move(connection: Connection, uuid: str, order: Order) -> None:
     """Returns when the machine is on the target, or raises and it runs on here. Takes as long as it takes."""
     with translate():
@@ -134,6 +155,13 @@ def probe(connection: Connection, uuid: str, to: str) -> None:
             if exc.get_error_code() != libvirt.VIR_ERR_OPERATION_INVALID or exc.get_error_domain() != libvirt.VIR_FROM_QEMU:
                 raise
     return
+
+
+def forget(connection: Connection, uuid: str) -> None:
+    """Undefine what stayed behind of a machine that moved. Unlike virt.machine.undefine it leaves files alone."""
+    with translate():
+        domain = connection.raw.lookupByUUIDString(uuid)
+        domain.undefineFlags(libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA | libvirt.VIR_DOMAIN_UNDEFINE_KEEP_NVRAM)
 
 
 def set_max_downtime(connection: Connection, uuid: str, milliseconds: Milliseconds) -> None:

@@ -2,73 +2,62 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
-
 import libvirt
-from lxml import etree
 
 from virt.connection import Connection
 from virt.errors import VirtError
+from virt.folders import pool_at, volume_in
 from virt.translation import translate
 from virt.xml.build.volume import VolumeSpec, build_xml
+from virt.xml.parse import parse
+from virt.xml.read.values import attribute, text
 
-_MISSING = (libvirt.VIR_ERR_NO_STORAGE_VOL, libvirt.VIR_ERR_NO_STORAGE_POOL)
 _MARKER_BYTES = 512
+_FOLDERS = ("dir", "fs", "netfs")
 
 
-def shows_the_same(source: Connection, target: Connection, folder: str, marker: str) -> bool:
-    """Whether a folder of the source is the one of the same path on the target. `marker`: the name of the file, the only one of its name."""
+def place_of(source: Connection, target: Connection, folder: str, marker: str) -> str:
+    """Where the target has a folder of the source: at the same path, or as one of its pools; "" when it does not have it.
+
+    `marker`: the name of the file, the only one of its name.
+    """
     try:
-        with translate(), _pool(source.raw, folder) as here, _pool(target.raw, folder) as there:
-            if _volume(there, marker):  # somebody's, or of an earlier look: it proves nothing
-                return False
+        with translate(), pool_at(source.raw, folder) as here:
             made = here.createXML(build_xml(VolumeSpec(marker, _MARKER_BYTES, "raw")), 0)
             try:
-                return _volume(there, marker) is not None
+                return folder if _shows(target.raw, folder, marker) else _elsewhere(target.raw, folder, marker)
             finally:
                 made.delete(0)
     except VirtError:
-        return False
+        return ""
 
 
 def remove_marker(source: Connection, folder: str, marker: str) -> None:
     """What is left when somebody died in the middle of it."""
-    with translate(), _pool(source.raw, folder) as pool:
-        found = _volume(pool, marker)
+    with translate(), pool_at(source.raw, folder) as pool:
+        found = volume_in(pool, marker)
         if found:
             found.delete(0)
 
 
-@contextlib.contextmanager
-def _pool(raw: libvirt.virConnect, folder: str) -> Iterator[libvirt.virStoragePool]:
-    """The active pool of a folder; where there is none, one that lives as long as this is used. It must exist."""
+def _shows(raw: libvirt.virConnect, folder: str, marker: str) -> bool:
     try:
-        yield raw.storagePoolLookupByTargetPath(folder)
-        return
-    except libvirt.libvirtError as exc:
-        if exc.get_error_code() not in _MISSING:
-            raise
-    made = raw.storagePoolCreateXML(_pool_xml(folder), 0)
-    try:
-        yield made
-    finally:
-        with contextlib.suppress(libvirt.libvirtError):
-            made.destroy()
+        with pool_at(raw, folder) as pool:
+            return volume_in(pool, marker) is not None
+    except libvirt.libvirtError:
+        return False  # it has no such folder
 
 
-def _volume(pool: libvirt.virStoragePool, name: str) -> libvirt.virStorageVol | None:
-    pool.refresh(0)
-    try:
-        return pool.storageVolLookupByName(name)
-    except libvirt.libvirtError as exc:
-        if exc.get_error_code() in _MISSING:
-            return None
-        raise
-
-
-def _pool_xml(folder: str) -> str:
-    pool = etree.Element("pool", type="dir")
-    etree.SubElement(pool, "name").text = "webvirt-look-" + folder.strip("/").replace("/", "-")[-60:]
-    etree.SubElement(etree.SubElement(pool, "target"), "path").text = folder
-    return etree.tostring(pool, encoding="unicode")
+def _elsewhere(raw: libvirt.virConnect, folder: str, marker: str) -> str:
+    """The same storage, mounted in another place."""
+    for pool in raw.listAllStoragePools(libvirt.VIR_CONNECT_LIST_STORAGE_POOLS_ACTIVE):
+        definition = parse(pool.XMLDesc(0))
+        path = text(definition, "target/path")
+        if attribute(definition, "type") not in _FOLDERS or path == folder:
+            continue
+        try:
+            if volume_in(pool, marker):
+                return path
+        except libvirt.libvirtError:
+            continue  # one pool that can't be read must not hide the others
+    return ""

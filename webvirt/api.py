@@ -32,6 +32,8 @@ from machines.api import router as machines
 from machines.creation.api import router as creation
 from machines.hardware.api import router as hardware
 from machines.migration.api import router as migration
+from machines.moves.api import moves
+from machines.moves.api import router as maintenance
 from machines.snapshots.api import router as snapshots
 from webvirt import api_docs
 
@@ -78,6 +80,8 @@ api.add_router("/machines", hardware, tags=["hardware"])
 api.add_router("/machines", migration, tags=["moving"])
 api.add_router("/machines", consoles, tags=["consoles"])
 api.add_router("/consoles", all_consoles, tags=["consoles"])
+api.add_router("/hosts", maintenance, tags=["moves"])
+api.add_router("/moves", moves, tags=["moves"])
 api.add_router("/storage", storage, tags=["storage"])
 api.add_router("/jobs", jobs, tags=["jobs"])
 

@@ -1,4 +1,4 @@
-"""The Celery application: two queues, early acknowledgement (the jobs' own sweep repairs what is lost)."""
+"""The Celery application: three queues, early acknowledgement (the jobs' own sweep repairs what is lost)."""
 
 from __future__ import annotations
 
@@ -36,7 +36,8 @@ app.conf.update(
         "machines.tidy": {"task": "machines.tidy", "schedule": 900.0, "options": {"expires": 600}},
         "machines.creation.tidy": {"task": "machines.creation.tidy", "schedule": 60.0, "options": {"expires": 50}},
         "hosts.storage.transfers.tidy": {"task": "hosts.storage.transfers.tidy", "schedule": 60.0, "options": {"expires": 50}},
+        "machines.migration.tidy": {"task": "machines.migration.tidy", "schedule": 60.0, "options": {"expires": 50}},
         "accounts.tidy": {"task": "accounts.tidy", "schedule": 3600.0, "options": {"expires": 1800}},
     },
 )
-app.autodiscover_tasks(["jobs", "hosts", "hosts.storage.transfers", "machines", "machines.creation", "accounts"])
+app.autodiscover_tasks(["jobs", "hosts", "hosts.storage.transfers", "machines", "machines.creation", "machines.migration", "consoles", "accounts"])

@@ -49,6 +49,7 @@ INSTALLED_APPS = [
     "machines.creation",
     "machines.snapshots",
     "machines.migration",
+    "machines.moves",
     "consoles",
     "watcher",
 ]

@@ -22,8 +22,8 @@ from webvirt.supervisor import Child, die_with_parent
 # Slots of the worker pools: quick work (power, tests of a connection), and work that takes minutes to hours.
 QUICK_SLOTS = 3
 LONG_SLOTS = 2
-# Uploads and downloads: they wait for a browser or a disk most of the time, so threads of one process do.
-BULK_SLOTS = 16
+# Uploads, downloads and moves: they wait for a browser, a disk or the hosts most of the time, so threads of one process do.
+BULK_SLOTS = 32
 # No banner; and the system checks are script/lint's to run, not every start's.
 _CELERY_OPTIONS = ("--quiet", "--skip-checks")
 _STOP_FIRST, _STOP_NEXT, _STOP_LAST = range(3)

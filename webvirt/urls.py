@@ -15,6 +15,7 @@ urlpatterns = [
     path("people/", include("accounts.people_urls")),
     path("jobs/", include("jobs.urls")),
     path("hosts/", include("hosts.urls")),
+    path("hosts/", include("machines.migration.urls")),
     path("machines/", include("machines.creation.urls")),
     path("machines/", include("machines.urls")),
     path("consoles/", include("consoles.urls")),
@@ -25,6 +26,7 @@ urlpatterns = [
     path("hosts/", include("hosts.devices.urls")),
     path("networks/", include("hosts.networks.urls")),
     path("machines/", include("machines.snapshots.urls")),
+    path("", include("machines.moves.urls")),
     path("", include("webvirt.pages")),
 ]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 
-from consoles import access, actions, pages
+from consoles import access, actions, pages, viewer
 from live import answers
 from machines.overview import Overview
 from machines.views.asking import user_of
@@ -28,6 +28,7 @@ def page(request: HttpRequest, pk: int) -> HttpResponse:
         "view": Overview(opening.machine, user),
         "keys": pages.FUNCTION_KEYS,
         "layouts": pages.LAYOUTS,
+        "viewer": opening.may_act and viewer.within_reach(opening.machine),
     }
     if request.headers.get("WV-Fragment") == "dialog":
         context["shares"] = pages.shares_of(opening, user)

@@ -98,6 +98,14 @@ class Row:
         return ""
 
     @property
+    def details(self) -> list[str]:
+        """Beside its name, short."""
+        device = self.device
+        part_of = _("%(type)s of %(address)s") % {"type": device.mdev_type, "address": verdict.short(device.parent)} if device.parent else ""
+        numa = f"NUMA {device.numa_node}" if device.numa_node is not None and device.numa_node >= 0 else ""
+        return [text for text in (self.ids if self.ids != self.name else "", self.function, part_of, numa) if text]
+
+    @property
     def is_sriov(self) -> bool:
         return bool(self.function)
 
@@ -117,11 +125,10 @@ class Row:
 
 @dataclass(frozen=True)
 class Group:
-    """Rows that stand together. `number` of the IOMMU group, None for others; `together`: they can only be given away together."""
+    """Rows that stand together. `together`: they can only be given away together."""
 
     title: str
     rows: list[Row]
-    number: int | None = None
     together: bool = False
 
 
@@ -167,8 +174,17 @@ class Devices:
 
     @cached_property
     def groups(self) -> list[Group]:
-        """PCI devices by IOMMU group, then those without, then USB, then mediated devices."""
+        """PCI devices that go together, those that go alone, those that can't go; then USB, then mediated devices."""
         return [group for group in self._groups() if group.rows]
+
+    @cached_property
+    def _endpoints(self) -> dict[int, list[Row]]:
+        """Number of an IOMMU group → what of it could be given away, whatever is filtered."""
+        found: defaultdict[int, list[Row]] = defaultdict(list)
+        for row in self.everything:
+            if row.device.kind == Kind.PCI and row.device.iommu_group is not None and not row.device.bridge:
+                found[row.device.iommu_group].append(row)
+        return found
 
     def _groups(self) -> Iterator[Group]:
         pci = [row for row in self.rows if row.device.kind == Kind.PCI]
@@ -176,9 +192,13 @@ class Devices:
         for row in pci:
             if row.device.iommu_group is not None:
                 by_number[row.device.iommu_group].append(row)
+        alone = []
         for number in sorted(by_number):
-            endpoints = [row for row in self.everything if row.device.kind == Kind.PCI and row.device.iommu_group == number and not row.device.bridge]
-            yield Group(_("IOMMU group %(n)d") % {"n": number}, by_number[number], number, len(endpoints) > 1)
+            if len(self._endpoints.get(number, ())) > 1:
+                yield Group(_("IOMMU group %(n)d") % {"n": number}, by_number[number], together=True)
+            else:
+                alone += by_number[number]
+        yield Group(_("Each in an IOMMU group of its own"), sorted(alone, key=lambda row: row.device.address))
         yield Group(_("PCI devices in no IOMMU group"), [row for row in pci if row.device.iommu_group is None])
         yield Group(_("USB devices"), [row for row in self.rows if row.device.kind == Kind.USB])
         yield Group(_("Mediated devices"), [row for row in self.rows if row.device.kind == Kind.MDEV])

@@ -20,6 +20,7 @@ from hosts.readiness.models import HostReadiness
 from hosts.readiness.report import SHAPES
 
 _LONGEST_SEARCH = 200
+_FIELDS = ("pk", "name", "state", "last_seen_at", "maintenance_since", "readiness__states")
 _WEIGHT = {MISSING: 100, WARNING: 1}
 
 
@@ -85,8 +86,7 @@ class Matrix:
 
     @cached_property
     def _all(self) -> list[Row]:
-        fields = ("pk", "name", "state", "last_seen_at", "hypervisor", "readiness__states", "readiness__missing", "readiness__warnings", "readiness__read_at")
-        hosts = access.visible(self._user).select_related("readiness").only(*fields)
+        hosts = access.visible(self._user).select_related("readiness").only(*_FIELDS)
         return [_row(host) for host in hosts]
 
     @cached_property

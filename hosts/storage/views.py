@@ -20,6 +20,7 @@ from hosts.storage.listing import PoolPage, PoolQuery, PoolRow, VolumePage, Volu
 from hosts.storage.models import Place, Pool, Volume
 from hosts.storage.pools import coming
 from hosts.storage.pools.actions import build_refusal, password_refusal, remove_refusal
+from hosts.storage.transfers.models import still_coming
 from jobs import submit as jobs
 from jobs.models import Job
 from jobs.submit import Refused
@@ -54,7 +55,7 @@ def of_host(request: HttpRequest, pk: int) -> HttpResponse:
 def isos(request: HttpRequest) -> HttpResponse:
     """Installation images of all pools."""
     query = VolumeQuery.of(request.GET)
-    volumes = VolumeQuery(kind="iso").chosen(access.volumes(_user(request)))
+    volumes = VolumeQuery(kind="iso").chosen(access.volumes(_user(request)).filter(~still_coming()))
     page = VolumePage(query, volumes, _user(request))
     return answers.page(request, "storage/isos.html", {"page": page, "query": query}, {"volumes": "storage/_isos.html"})
 

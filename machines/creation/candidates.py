@@ -14,6 +14,7 @@ from accounts.roles import Role
 from hosts import access
 from hosts.models import Host
 from hosts.storage.models import Pool, Volume
+from hosts.storage.transfers.models import still_coming
 from machines.creation.order import FROM_VOLUME
 from machines.creation.placement import Candidate
 from machines.models import ACTIVE_STATES, Machine
@@ -66,7 +67,9 @@ def candidates(hosts: Sequence[Host], source: str = "", pool: str = "", volume: 
     with_source = None
     if source in FROM_VOLUME and volume:
         with_source = set(
-            Volume.objects.filter(pool__host_id__in=ids, pool__name=pool, pool__gone_at=None, name=volume).values_list("pool__host_id", flat=True)
+            Volume.objects.filter(~still_coming(), pool__host_id__in=ids, pool__name=pool, pool__gone_at=None, name=volume).values_list(
+                "pool__host_id", flat=True
+            )
         )
     pools: defaultdict[int, dict[str, int]] = defaultdict(dict)
     for host_id, name, free in Pool.objects.filter(host_id__in=ids, gone_at=None, state="running").values_list("host_id", "name", "available_bytes"):
@@ -110,7 +113,7 @@ def choices(hosts: Sequence[Host], every_host: Sequence[Host], source: str) -> C
 
 def _sources(host_ids: Sequence[int], source: str) -> list[SourceChoice]:
     """Volumes that such a machine could start from, by their names and what libvirt took them for; the worker looks into the one that is chosen."""
-    found = Volume.objects.filter(pool__host_id__in=host_ids, pool__gone_at=None)
+    found = Volume.objects.filter(~still_coming(), pool__host_id__in=host_ids, pool__gone_at=None)
     grouped = found.order_by("pool__name", "name").values_list("pool__name", "name", "format", "capacity_bytes").annotate(Count("pk"))
     rows = [SourceChoice(pool, name, format, size, hosts) for pool, name, format, size, hosts in grouped[: _MOST_SOURCES * 4]]
     return [row for row in rows if _suits(row, source)][:_MOST_SOURCES]

@@ -9,7 +9,10 @@ from typing import Any
 
 from django.apps import apps
 from django.core.exceptions import ObjectDoesNotExist
+from django.utils.translation import gettext as _
 
+from hosts.networks.listing import mode_word
+from hosts.networks.models import Network
 from live.templatetags.wv import bytes_plain
 from machines.models import Machine
 
@@ -63,6 +66,27 @@ class Offers:
         return sorted(str(network.get("name", "")) for network in self._host.networks)
 
     @cached_property
+    def _network_rows(self) -> list[Network]:
+        return list(Network.objects.filter(host_id=self._host.pk, gone_at=None).only("name", "mode", "active", "addresses", "vlan", "portgroups"))
+
+    def _network_words(self, name: str) -> str:
+        """What it is, beside its name: NAT, 192.168.122.0/24."""
+        row = next((row for row in self._network_rows if row.name == name), None)
+        if row is None:
+            return name
+        parts = [mode_word(row.mode), *(str(address["network"]) for address in row.addresses), *([f"VLAN {row.vlan}"] if row.vlan else [])]
+        return ", ".join([*parts, *([] if row.active else [_("off")])])
+
+    @cached_property
+    def portgroups(self) -> list[tuple[str, str]]:
+        """(name, of which networks)."""
+        found: dict[str, list[str]] = {}
+        for row in self._network_rows:
+            for name in row.portgroups:
+                found.setdefault(str(name), []).append(row.name)
+        return [(name, ", ".join(networks)) for name, networks in sorted(found.items())]
+
+    @cached_property
     def bridges(self) -> list[str]:
         return sorted({str(network.get("bridge", "")) for network in self._host.networks} - {""})
 
@@ -96,8 +120,11 @@ class Offers:
             return [(volume.name, _volume_words(volume)) for volume in free[:_MOST]]
         if name == "media":
             return [(volume.name, _volume_words(volume)) for volume in self.volumes if volume.is_medium][:_MOST]
+        if name == "networks":
+            return [*((network, self._network_words(network)) for network in self.networks), *((bridge, _("bridge")) for bridge in self.bridges)]
+        if name == "portgroups":
+            return self.portgroups
         lists: dict[str, Callable[[], list[str]]] = {
-            "networks": lambda: [*self.networks, *self.bridges],
             "cpu-models": lambda: self.cpu_models,
             "machine-types": lambda: self.machine_types,
         }

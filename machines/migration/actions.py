@@ -12,9 +12,10 @@ from accounts.roles import Role
 from hosts import access as host_access
 from hosts.models import Host
 from jobs import submit as jobs
-from jobs.models import Job
+from jobs.models import Job, State
 from jobs.submit import Refused
 from machines.migration import ways
+from machines.migration.models import Move
 from machines.migration.options import Options
 from machines.models import Machine
 
@@ -34,6 +35,17 @@ def move(asker: User | None, machine: Machine, target: Host, options: Options, p
         parent=parent,
         through=lanes_of(machine.host_id, target.pk),
     )
+
+
+def limit(asker: User, machine: Machine, *, bandwidth_mib: int, max_downtime_ms: int) -> Job:
+    """Other limits for the move that runs now, 0: none of ours. Needs the role manager."""
+    job = Job.objects.filter(kind=MOVE, subject_type="machine", subject_id=machine.pk, state=State.RUNNING).first()
+    problem = Options(bandwidth_mib=bandwidth_mib, max_downtime_ms=max_downtime_ms).problem
+    changed = {"bandwidth_mib": bandwidth_mib, "max_downtime_ms": max_downtime_ms}
+    if problem or job is None or not Move.objects.filter(job=job).update(limits=changed):
+        raise Refused(problem or _("It is not being moved now."))
+    audit.record(MOVE, machine.name, actor=asker, result="limited", detail={"job": job.pk, **changed})
+    return job
 
 
 def target_of(user: User, host_id: int) -> Host:

@@ -37,9 +37,22 @@ class MoveIn(Schema):
         return Options(**given)
 
 
+class LimitsIn(Schema):
+    bandwidth_mib: int = Field(0, ge=0, le=MOST_BANDWIDTH_MIB)
+    max_downtime_ms: int = Field(0, ge=0, le=LONGEST_DOWNTIME_MS)
+
+
 @router.post("/{machine_id}/move", response={202: JobOut}, summary="Move a machine to another host")
 def move(request: HttpRequest, response: HttpResponse, machine_id: Id, wish: MoveIn) -> tuple[int, JobOut]:
     """Needs the role manager on the machine and on the target."""
     user = person(request)
     machine = access.get(user, machine_id, Role.MANAGER)
     return accepted(response, actions.move(user, machine, actions.target_of(user, wish.target), wish.options))
+
+
+@router.put("/{machine_id}/move/limits", response={202: JobOut}, summary="Change the limits of a move that runs")
+def limit(request: HttpRequest, response: HttpResponse, machine_id: Id, wish: LimitsIn) -> tuple[int, JobOut]:
+    """Needs the role manager. 0: no limit of ours."""
+    user = person(request)
+    machine = access.get(user, machine_id, Role.MANAGER)
+    return accepted(response, actions.limit(user, machine, bandwidth_mib=wish.bandwidth_mib, max_downtime_ms=wish.max_downtime_ms))

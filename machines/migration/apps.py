@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
 
 
 class MigrationConfig(AppConfig):
@@ -10,10 +11,17 @@ class MigrationConfig(AppConfig):
     def ready(self) -> None:
         from django.conf import settings
 
+        from accounts.rights import ADMINISTRATOR
+        from hosts import tabs
         from jobs import kinds, lanes
+        from live.tabs import Deed
+        from machines.migration import figures
 
         for lane in ("moves-out", "moves-in", "moves-link"):
             lanes.limit(lane, lambda: settings.MOVES_AT_ONCE)
+        tabs.PARTS.add(Deed("migration-address", _("Migration address…"), "map-pin", "migration:address", 70, ADMINISTRATOR))
+        again = ("pool", "snapshots")
         kinds.declare(
-            kinds.Kind("machines.migration.move", "Move", "arrows-right-left", quick=False, cancellable=True, stirs=("pool", "snapshots")),
+            kinds.Kind("machines.migration.move", "Move", "arrows-right-left", quick=False, bulk=True, cancellable=True, tells=figures.words, stirs=again),
+            kinds.Kind("machines.migration.clean_up", "Clean up after a move", "trash", quick=False, stirs=again),
         )

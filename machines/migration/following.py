@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -19,7 +20,10 @@ from virt.migration import Stats
 Seconds = float
 
 LOOK_SECONDS: Seconds = 0.5
+PREPARING = "Preparing the target"
 _ROUNDS_BEFORE_POST_COPY = 2
+_USUAL_DOWNTIME_MS = 300  # QEMU's own
+_NO_LIMIT_MIB = 8_796_093_022_207  # the most that libvirt takes: 2^63 bytes a second
 
 
 class Progress:
@@ -27,8 +31,11 @@ class Progress:
 
     def __init__(self, hosted: Hosted) -> None:
         self._hosted = hosted
-        self._said = ""
-        self._limited = False
+        self._said = PREPARING
+        self._limits: dict[str, int] = {"max_downtime_ms": 0, "bandwidth_mib": hosted.options.bandwidth_mib}
+        self._disk_seen: tuple[Seconds, int] | None = None
+        row = hosted.row
+        self._memory = row.memory_bytes if row else 0
         self.post_copy = False
         self._refused = False
 
@@ -40,12 +47,16 @@ class Progress:
         self._keep_limits(connection)
         self._may_go_over(connection, stats)
         self._say(_phase(stats, post_copy=self.post_copy))
+        rate = stats.memory_bps or self._disk_rate(stats)
+        # libvirt says how much memory there is only when its turn has come.
+        memory_left, memory_total = (stats.memory_left, stats.memory_total) if stats.memory_total else (self._memory, self._memory)
+        left, whole = memory_left + stats.disk_left, memory_total + stats.disk_total
         self._hosted.work.progress(
-            _percent(stats),
-            left_seconds=_seconds_left(stats),
-            bytes_per_second=stats.memory_bps + stats.disk_bps,
-            memory_left=stats.memory_left,
-            memory_total=stats.memory_total,
+            100 * (1 - left / whole) if whole else 0.0,
+            left_seconds=int(left / (rate - stats.dirty_bps)) if rate > stats.dirty_bps else None,
+            bytes_per_second=rate,
+            memory_left=memory_left,
+            memory_total=memory_total,
             disk_left=stats.disk_left,
             disk_total=stats.disk_total,
             dirty_bps=stats.dirty_bps,
@@ -64,11 +75,14 @@ class Progress:
         virt_machine.abort_job(connection, self._hosted.uuid)
 
     def _keep_limits(self, connection: Connection) -> None:
-        """libvirt takes the longest downtime only once it runs."""
-        wanted = self._hosted.options.max_downtime_ms
-        if wanted and not self._limited:
-            migration.set_max_downtime(connection, self._hosted.uuid, wanted)
-            self._limited = True
+        """The longest downtime is taken only once it runs; both may be changed meanwhile."""
+        options = self._hosted.options
+        wanted = {"max_downtime_ms": options.max_downtime_ms, "bandwidth_mib": options.bandwidth_mib} | self._hosted.limits()
+        before, self._limits = self._limits, wanted
+        if wanted["max_downtime_ms"] != before["max_downtime_ms"]:
+            migration.set_max_downtime(connection, self._hosted.uuid, wanted["max_downtime_ms"] or _USUAL_DOWNTIME_MS)
+        if wanted["bandwidth_mib"] != before["bandwidth_mib"]:
+            migration.set_bandwidth(connection, self._hosted.uuid, wanted["bandwidth_mib"] or _NO_LIMIT_MIB)
 
     def _may_go_over(self, connection: Connection, stats: Stats) -> None:
         if not self._hosted.options.post_copy or self.post_copy or stats.iteration < _ROUNDS_BEFORE_POST_COPY:
@@ -80,6 +94,12 @@ class Progress:
             self.post_copy = False
             raise
         self._hosted.work.log("The guest goes over now; the rest of its memory follows.")
+
+    def _disk_rate(self, stats: Stats) -> int:
+        """Bytes a second since the last look: libvirt does not say."""
+        now, before = time.monotonic(), self._disk_seen
+        self._disk_seen = (now, stats.disk_left)
+        return int((before[1] - stats.disk_left) / (now - before[0])) if before and now > before[0] and before[1] > stats.disk_left else 0
 
     def _say(self, words: str) -> None:
         if words != self._said:
@@ -119,17 +139,6 @@ def followed(hosted: Hosted) -> Iterator[Progress]:
 def _phase(stats: Stats, *, post_copy: bool) -> str:
     if post_copy:
         return "The guest runs on the target; its memory follows"
-    if stats.disk_left and not stats.memory_total:
-        return "Copying disks"
-    return "Copying memory" if stats.memory_total else "Preparing the target"
-
-
-def _percent(stats: Stats) -> float:
-    whole = stats.memory_total + stats.disk_total
-    return 0.0 if not whole else 100 * (1 - (stats.memory_left + stats.disk_left) / whole)
-
-
-def _seconds_left(stats: Stats) -> int | None:
-    """None while the guest changes its memory faster than it goes over."""
-    rate = stats.disk_bps if stats.disk_left and not stats.memory_total else stats.memory_bps - stats.dirty_bps
-    return int((stats.memory_left + stats.disk_left) / rate) if rate > 0 else None
+    if stats.memory_total:
+        return "Copying memory"
+    return "Copying disks" if stats.disk_total else PREPARING

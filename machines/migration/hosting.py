@@ -14,12 +14,16 @@ from machines.migration.options import Options
 from machines.models import Machine
 from virt import machine as virt_machine
 from virt.connection import Connection
-from virt.errors import NotFound, VirtError
+from virt.errors import HostUnreachable, NotFound, VirtError
 from virt.machine import MachineSeen
 from virt.machine import State as Seen
 
 T = TypeVar("T")
 _INCOMING = ("migrating", "starting")
+
+
+class SourceLost(HostUnreachable):
+    """In the middle of libvirt's own call: what became of it shows later."""
 
 
 class Hosted:
@@ -29,6 +33,7 @@ class Hosted:
         self.work = work
         self.uuid = str(work.params["uuid"])
         self.options = Options.from_json(work.params.get("options") or {})
+        self.on = False  # whether it ran when this turn looked
         self.source_host, self.target_host = _host(work.job.host_id), _host(int(work.params["target"]))
 
     @property
@@ -51,9 +56,15 @@ class Hosted:
 
     @cached_property
     def record(self) -> Move:
-        """Its own row, made at its first step."""
+        """Its own row, made at its first step; that of the move which it cleans up after."""
+        if "move" in self.work.params:
+            return Move.objects.get(pk=self.work.params["move"])
         move, _ = Move.objects.get_or_create(job=self.work.job, defaults={"uuid": self.uuid, "source": self.source_host, "target": self.target_host})
         return move
+
+    def limits(self) -> dict[str, int]:
+        """What somebody changed since it began."""
+        return dict(Move.objects.filter(job=self.work.job).values_list("limits", flat=True).first() or {})
 
     def on_source(self) -> MachineSeen | None:
         return virt_machine.read(self.source, self.uuid)

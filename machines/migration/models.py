@@ -34,7 +34,8 @@ class Move(models.Model):
     source = models.ForeignKey(Host, on_delete=models.CASCADE, related_name="moves_out")
     target = models.ForeignKey(Host, on_delete=models.CASCADE, related_name="moves_in")
     made = models.JSONField(default=list)  # [{"pool": uuid, "volume": name}]
-    kept = models.JSONField(default=dict)  # what only we know while neither host does: "autostart", "snapshots"
+    kept = models.JSONField(default=dict)  # what the hosts will not be able to tell any more: "autostart", "snapshots" …
+    limits = models.JSONField(default=dict)  # changed while it runs: "bandwidth_mib", "max_downtime_ms"
     began_at = models.DateTimeField(default=timezone.now)
     done_at = models.DateTimeField(null=True)  # nothing is left to clean
 
@@ -55,6 +56,10 @@ class Move(models.Model):
 
     def keep(self, **facts: Any) -> None:
         self.kept = {**self.kept, **facts}
+        self.save(update_fields=["kept"])
+
+    def forget_kept(self, name: str) -> None:
+        self.kept = {key: value for key, value in self.kept.items() if key != name}
         self.save(update_fields=["kept"])
 
     def finish(self) -> None:

@@ -1,28 +1,66 @@
-"""Moving a machine, as a worker does."""
+"""Moving a machine, as a worker does.
+
+1. look at both hosts  2. see where each disk is on the target, make volumes for those to be copied  3. what libvirt would stumble over
+is kept by us meanwhile (snapshots)  4. libvirt moves it  5. what libvirt does not carry follows; nothing stays on the source
+After a failure, a cancel or a death everything is taken back in the same order (cleaning.py).
+"""
 
 from __future__ import annotations
 
 import time
 
+from hosts.connections import another_to
 from jobs.work import Cancelled
-from machines.migration import ways
-from machines.migration.following import LOOK_SECONDS, Progress, followed
-from machines.migration.hosting import Hosted, is_on, lives, quietly
-from virt import machine as virt_machine
-from virt import migration, sharing
-from virt.chain import Files
+from machines.migration import carrying, cleaning, disks, ways
+from machines.migration.disks import Disks
+from machines.migration.following import LOOK_SECONDS, PREPARING, Progress, followed
+from machines.migration.hosting import Hosted, SourceLost, is_on, lives, quietly
+from virt import migration
 from virt.errors import Conflict, HostUnreachable, NotFound, OperationFailed, VirtError, WrongState
 from virt.machine import MachineSeen
 from virt.migration import Order
-from virt.xml.read.disk import Disk
+from virt.xml.edit.moved import with_disks_at
 
 
 def move(hosted: Hosted) -> dict[str, object]:
-    """1. look at both hosts, 2. prove what is shared, 3. libvirt moves it, 4. what libvirt does not carry follows, 5. say what it took."""
-    seen = _look(hosted)
-    order = _order(hosted, seen)
-    _run(hosted, order)
+    try:
+        _move(hosted)
+    except SourceLost:
+        raise  # nobody knows: the hosts are asked later
+    except HostUnreachable as exc:
+        cleaning.clean(hosted)  # raises the same when it was the source that is away
+        raise OperationFailed(str(exc), exc.detail) from exc
+    except (VirtError, Cancelled):
+        cleaning.clean(hosted)
+        raise
     return arrive(hosted)
+
+
+def go_on(hosted: Hosted) -> dict[str, object]:
+    """Its worker died and libvirt went on: until that has ended, then as if nothing had happened."""
+    progress = Progress(hosted)
+    connection = hosted.source
+    hosted.work.on_cancel(lambda: progress.stop(connection))
+    while progress.look(connection):
+        time.sleep(LOOK_SECONDS)
+    hosted.work.on_cancel(lambda: None)
+    if has_arrived(hosted) or _mended(hosted):
+        return arrive(hosted)
+    cleaning.clean(hosted)
+    if hosted.work.cancelled():
+        raise Cancelled
+    raise OperationFailed(f"It did not get to {hosted.target_host.name} and is on {hosted.source_host.name} as before; that host's log says why.")
+
+
+def has_arrived(hosted: Hosted) -> bool:
+    """It is on the target, and lives nowhere else."""
+    here = hosted.on_source()
+    if is_on(here) and not cleaning.stands_on_its_way(here):
+        return False
+    there = hosted.on_target()
+    if is_on(here) and there is not None and there.reason.startswith("postcopy"):
+        return False  # half of its memory is still here
+    return lives(there) or (there is not None and here is None)
 
 
 def arrive(hosted: Hosted) -> dict[str, object]:
@@ -30,104 +68,125 @@ def arrive(hosted: Hosted) -> dict[str, object]:
     work = hosted.work
     work.phase("Finishing on the target", 99)
     stats = quietly(lambda: migration.finished(hosted.target, hosted.uuid))
-    _carry_autostart(hosted)
+    cleaning.remove_husk(hosted)
+    carrying.give_snapshots(hosted, hosted.target)
+    carrying.give_autostart(hosted)
     hosted.record.finish()
     told: dict[str, object] = {"to": hosted.target_host.name}
+    if left := [here for here, _there, _taken in hosted.record.kept.get("copies", {}).values()]:
+        told["left"] = left
+        work.log(f"Its disks as they were are still on {hosted.source_host.name}: {', '.join(left)}. Nobody needs them now.")
     if stats and stats.elapsed_ms:
-        told |= {"elapsed_ms": stats.elapsed_ms, "downtime_ms": stats.downtime_ms, "moved_bytes": stats.memory_total - stats.memory_left + stats.disk_total}
+        told |= {"elapsed_ms": stats.elapsed_ms, "downtime_ms": stats.downtime_ms, "memory_bytes": stats.memory_total, "disk_bytes": stats.disk_total}
         work.log(f"It took {stats.elapsed_ms / 1000:.1f} s, and stood still for {stats.downtime_ms or 0} ms.")
     return told
 
 
+def _move(hosted: Hosted) -> None:
+    seen = _look(hosted)
+    carrying.refuse_what_stays(hosted, seen)
+    found = disks.arrange(hosted, seen)
+    order = _order(hosted, seen, found)
+    if not hosted.on:
+        disks.carry_over(hosted, hosted.record.kept.get("copies", {}))
+        carrying.copy_variables(hosted, seen)
+    carrying.take_snapshots(hosted)
+    if hosted.work.cancelled():
+        raise Cancelled
+    _run(hosted, order)
+
+
 def _look(hosted: Hosted) -> MachineSeen:
-    work = hosted.work
-    work.phase("Looking at both hosts")
+    hosted.work.phase("Looking at both hosts")
     seen = hosted.on_source()
     if seen is None:
         raise NotFound(f"{hosted.name} is not on {hosted.source_host.name} any more.")
-    if seen.has_saved_image and not is_on(seen):
+    hosted.on = is_on(seen)
+    if seen.has_saved_image and not hosted.on:
         raise WrongState("Its memory is saved on its host. Start it, or throw the saved state away, first.")
     if hosted.on_target() is not None:
         raise Conflict(f"{hosted.target_host.name} has a machine with this uuid already.")
-    hosted.record.keep(autostart=seen.autostart)
+    # From here on, what is on the target with this uuid came by this move.
+    hosted.record.keep(autostart=seen.autostart, target_was_free=True)
     return seen
 
 
-def _order(hosted: Hosted, seen: MachineSeen) -> Order:
+def _order(hosted: Hosted, seen: MachineSeen, found: Disks) -> Order:
     options = hosted.options
-    common = {"to": ways.libvirt_uri(hosted.target_host), "persist": options.persist and seen.persistent, "undefine": options.undefine and seen.persistent}
-    if not is_on(seen):
-        return Order(**common, offline=True)  # type: ignore[arg-type]
+    elsewhere = migration.definitions(hosted.source, hosted.uuid) if found.paths else None
+    # Transient on the source, transient on the target.
+    persist, undefine = options.persist and seen.persistent, options.undefine and seen.persistent
+    to, xml = ways.libvirt_uri(hosted.target_host), with_disks_at(elsewhere.xml, found.paths) if elsewhere else ""
+    if not hosted.on:
+        return Order(to, offline=True, xml=xml, persist=persist, undefine=undefine)
     return Order(
-        **common,  # type: ignore[arg-type]
+        to,
         data=ways.data_uri(hosted.target_host),
         live=options.live,
-        unsafe=_is_shared(hosted, seen),
+        copy=found.copied,
+        unsafe=found.proven,
+        xml=xml,
+        stored_xml=with_disks_at(elsewhere.stored, found.paths) if elsewhere and elsewhere.stored else "",
         post_copy=options.post_copy,
         auto_converge=options.auto_converge,
         parallel=options.parallel,
         tls=options.tls,
         tunnelled=options.tunnelled,
         bandwidth=options.bandwidth_mib,
+        persist=persist,
+        undefine=undefine,
     )
 
 
-def _is_shared(hosted: Hosted, seen: MachineSeen) -> bool:
-    """Whether all files that it writes to were seen from both hosts. Else libvirt decides by what it knows of the file system."""
-    files = Files(hosted.source)
-    paths = [files.path_of(disk) for disk in seen.definition.disks if _is_written(disk)]
-    folders = {path.rpartition("/")[0] for path in paths if path}
-    if not folders:
-        return False
-    hosted.work.log(f"Seeing whether {hosted.target_host.name} has the same {', '.join(sorted(folders))}")
-    marker = f"webvirt-same-j{hosted.work.job.pk}"
-    hosted.record.keep(marker=marker, folders=sorted(folders))
-    return all(sharing.shows_the_same(hosted.source, hosted.target, folder, marker) for folder in folders)
-
-
-def _is_written(disk: Disk) -> bool:
-    return disk.device == "disk" and not disk.readonly and bool(disk.source)
-
-
 def _run(hosted: Hosted, order: Order) -> None:
-    work = hosted.work
-    if work.cancelled():
-        raise Cancelled
-    work.phase("Preparing the target")
-    try:
-        with followed(hosted):
-            migration.move(hosted.source, hosted.uuid, order)
-    except VirtError as exc:
-        if isinstance(exc, HostUnreachable) and not hosted.source.is_alive():
-            raise  # nobody knows: it is asked later
-        _say_what_is_true(hosted, exc)
+    """libvirt's own call."""
+    hosted.work.phase(PREPARING)
+    # A link of its own: a call that waits for minutes must not hold up other moves of this process.
+    with another_to(hosted.source_host) as connection:
+        try:
+            with followed(hosted):
+                migration.move(connection, hosted.uuid, order)
+        except VirtError as exc:
+            if not connection.is_alive():
+                raise SourceLost(f"{hosted.source_host.name} was lost on the way.", exc.detail) from exc
+            _end_as_it_is(hosted, exc)
 
 
-def _say_what_is_true(hosted: Hosted, exc: VirtError) -> None:
-    """libvirt gave up; where the machine is now decides how it ended."""
-    if lives(hosted.on_target()) and not is_on(hosted.on_source()):
-        hosted.work.log(f"It is on the target all the same. {exc}")
-        return
-    if hosted.work.cancelled():
+def _end_as_it_is(hosted: Hosted, exc: VirtError) -> None:
+    """libvirt gave up: where the machine is now decides."""
+    if has_arrived(hosted) or _mended(hosted):
+        hosted.work.log(f"It is on the target all the same. {exc} {exc.detail}")
+    elif hosted.work.cancelled():
         raise Cancelled from None
-    if isinstance(exc, HostUnreachable):
-        raise OperationFailed(f"{hosted.source_host.name} does not reach {hosted.target_host.name}: {exc}", exc.detail) from exc
-    raise exc
+    elif isinstance(exc, HostUnreachable):
+        raise OperationFailed(f"{hosted.source_host.name} lost {hosted.target_host.name}, or does not reach it: {exc}", exc.detail) from exc
+    else:
+        raise exc
 
 
-def _carry_autostart(hosted: Hosted) -> None:
-    if hosted.record.kept.get("autostart") and hosted.options.persist:
-        quietly(lambda: virt_machine.set_autostart(hosted.target, hosted.uuid, True))
+def _mended(hosted: Hosted) -> bool:
+    """When the link broke after the guest had gone over, half of its memory is on each host, and it stands still: the rest can be sent again."""
+    here, there = hosted.on_source(), hosted.on_target()
+    if not (here and there and here.reason == there.reason == "postcopy-failed"):
+        return False
+    persist, undefine = hosted.options.persist and here.persistent, hosted.options.undefine and here.persistent
+    to, data = ways.libvirt_uri(hosted.target_host), ways.data_uri(hosted.target_host)
+    order = Order(to, data=data, post_copy=True, persist=persist, undefine=undefine, resume=True)
+    for attempt in range(_MENDING_TRIES):
+        hosted.work.phase("The link broke after the guest had gone over; the rest of its memory is sent again")
+        try:
+            with another_to(hosted.source_host) as connection:
+                migration.move(connection, hosted.uuid, order)
+        except VirtError as exc:
+            hosted.work.log(f"Not yet: {exc} {exc.detail}")
+            time.sleep(_MENDING_PAUSE * (attempt + 1))
+        else:
+            return True
+    raise OperationFailed(
+        f"The link broke after the guest had gone over: half of its memory is on {hosted.source_host.name}, half on {hosted.target_host.name}. It stands still "
+        "on both until the rest is sent (virsh migrate --postcopy-resume), or it is forced off and started anew."
+    )
 
 
-def go_on(hosted: Hosted) -> dict[str, object]:
-    """Its worker died and libvirt went on: until it has ended, then as if nothing had happened."""
-    progress = Progress(hosted)
-    hosted.work.on_cancel(lambda: progress.stop(hosted.source))
-    while progress.look(hosted.source):
-        time.sleep(LOOK_SECONDS)
-    if lives(hosted.on_target()) or hosted.on_source() is None:
-        return arrive(hosted)
-    if hosted.work.cancelled():
-        raise Cancelled
-    raise OperationFailed(f"It did not get to {hosted.target_host.name} and is on {hosted.source_host.name} as before. The host's log says why.")
+_MENDING_TRIES = 4
+_MENDING_PAUSE = 3.0

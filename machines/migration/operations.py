@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from jobs.registry import Result, operation
+from jobs.registry import Fate, Result, operation
 from jobs.work import Work
 from live.wishes import wish
-from machines.migration import moving, settling
+from machines.migration import cleaning, moving, settling
 from machines.migration.hosting import Hosted
 
 
-@operation(settle=lambda work: settling.fate(Hosted(work)))
+@operation(settle=lambda work: settling.fate(Hosted(work)), clean=lambda work: cleaning.clean(Hosted(work)))
 def move(work: Work) -> Result:
     """From the host that it is on to another one."""
     hosted = Hosted(work)
@@ -18,3 +18,14 @@ def move(work: Work) -> Result:
     finally:
         for study in ("pool", "snapshots"):
             wish(hosted.target_host.pk, study)
+
+
+@operation(settle=lambda work: Fate.DONE if Hosted(work).record.done_at else Fate.NOT_DONE)
+def clean_up(work: Work) -> Result:
+    """What an ended move could not take back then, or not finish: one of its hosts was away."""
+    hosted = Hosted(work)
+    if moving.has_arrived(hosted):
+        return moving.arrive(hosted)
+    work.phase("Taking back what was begun")
+    cleaning.clean(hosted)
+    return None

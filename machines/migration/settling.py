@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from jobs.registry import Fate
-from machines.migration.hosting import Hosted, is_on, lives
+from machines.migration import moving
+from machines.migration.hosting import Hosted
 from virt import migration
 
 
@@ -14,9 +15,6 @@ def fate(hosted: Hosted) -> Fate:
     """
     if migration.running(hosted.source, hosted.uuid):
         return Fate.STILL_RUNNING
-    there, here = hosted.on_target(), hosted.on_source()
-    if is_on(here):
-        return Fate.NOT_DONE
-    if lives(there) or (there is not None and here is None):
+    if moving.has_arrived(hosted):
         return Fate.DONE if hosted.record.done_at else Fate.STILL_RUNNING
     return Fate.NOT_DONE

@@ -19,9 +19,11 @@ def libvirt_uri(target: Host) -> str:
     As set; else its own address by the same transport as the portal's, which for SSH means that root of the source may log
     in there; a host that the portal reaches by a socket is called by the name that it gives itself.
     """
-    way = Way.objects.filter(host=target).first()
-    if way and way.libvirt_uri:
-        return way.libvirt_uri
+    return of(target).libvirt_uri or usual(target)
+
+
+def usual(target: Host) -> str:
+    """What is taken where nothing is set."""
     session = target.session or target.kind == Kind.SESSION
     name = target.address if target.kind in DEFAULT_PORTS else target.hostname
     if not name or session or target.driver != "qemu" or target.kind == Kind.TEST:
@@ -33,8 +35,12 @@ def libvirt_uri(target: Host) -> str:
 
 def data_uri(target: Host) -> str:
     """Where memory and disks are sent, "" when the target says so itself (libvirt's migration_host, or its host name)."""
-    way = Way.objects.filter(host=target).first()
-    return way.data_uri if way else ""
+    return of(target).data_uri
+
+
+def of(target: Host) -> Way:
+    """As set; empty where nobody set anything."""
+    return Way.objects.filter(host=target).first() or Way(host=target)
 
 
 def set_way(target: Host, *, libvirt: str, data: str) -> Way:

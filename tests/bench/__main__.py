@@ -1,6 +1,6 @@
 """``script/bench``: a fleet of test hosts in growing sizes, the real stack, and what they cost.
 
-Parts: ``sync``, ``pages``, ``events``, ``idle``, ``mute``; ``consoles`` and ``creation`` (once, each with a stack of its own).
+Parts: ``sync``, ``pages``, ``events``, ``idle``, ``mute``; and, once, each with a stack of its own, those of ALONE.
 Each size uses the same stack; hosts are added from size to size.
 """
 
@@ -14,15 +14,21 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.bench import consoles, creation, events, load, machine, pages, report, sync
+from tests.bench import consoles, creation, drain, events, load, machine, migration, pages, report, sync, uploads
 from tests.bench.figures import Figure
 from tests.lab.fleet import Fleet
 from tests.stack import Credentials, Stack
 from tests.waiting import wait_until
 from tests.websession import WebSession
 
-PARTS = ("sync", "pages", "events", "idle", "mute", "consoles", "creation")
-ALONE = {"consoles": consoles.measure, "creation": creation.measure}
+ALONE = {
+    "consoles": consoles.measure,
+    "creation": creation.measure,
+    "uploads": uploads.measure,
+    "migration": migration.measure,
+    "drain": drain.measure,
+}
+PARTS = ("sync", "pages", "events", "idle", "mute", *ALONE)
 RUNNING_SHARE = 0.6
 SOCKETS_A_PERSON = 50
 IDLE_SECONDS = 30.0

@@ -13,7 +13,8 @@ import sys
 import threading
 from typing import Any
 
-ECHO, STREAM = b"E", b"S"
+ECHO, STREAM, STREAM_OF_10_GBIT = b"E", b"S", b"T"
+_SO_MAX_PACING_RATE = 47  # socket(7); the kernel's TCP keeps to it by itself
 _BLOCK = bytes(256 * 1024)
 
 
@@ -40,6 +41,8 @@ def _one(link: socket.socket) -> None:
             if command[:1] == ECHO:
                 link.sendall(command)
             else:
+                rate = 1_250_000_000 if command[:1] == STREAM_OF_10_GBIT else 2**64 - 1
+                link.setsockopt(socket.SOL_SOCKET, _SO_MAX_PACING_RATE, struct.pack("=Q", rate))
                 for _ in range(struct.unpack(">Q", command[1:])[0] // len(_BLOCK)):
                     link.sendall(_BLOCK)
     except OSError:

@@ -72,12 +72,12 @@ def main() -> None:
 
     begin = stack._worker
 
-    def worker(queue: str, slots: int) -> None:
+    def worker(*args: Any, **options: Any) -> None:
         _prepare_worker()
-        begin(queue, slots)
+        begin(*args, **options)
 
     stack._worker = worker
-    for task in ("jobs.sweep", "machines.creation.tidy"):
+    for task in ("jobs.sweep", "machines.creation.tidy", "machines.migration.tidy"):
         celery.app.conf.beat_schedule[task]["schedule"] = 1.0
     import manage
 

@@ -122,6 +122,8 @@ def contents_refusal(pool: Pool, user: User) -> str:
         return "libvirt can't do that for a pool of this kind."
     if kind.empty_first and pool.volume_count:
         return "It has volumes: delete them first."
+    if kind.destroys and not pool.is_active:
+        return "Start it first: while it is off the host can't tell who uses its volumes."
     if kind.destroys and (used := used_in(pool, user)):
         return storage.used_words(used)
     return ""

@@ -10,7 +10,7 @@ from django.db import models
 from django.urls import reverse
 from django.utils import timezone
 
-from hosts.storage.models import Place, Volume
+from hosts.storage.models import Place
 from jobs.models import Job
 
 _MOST_CHECKPOINTS = 64
@@ -86,7 +86,7 @@ class Incoming(models.Model):
         self.note(written_bytes=written_bytes, checkpoints=[each for each in self.checkpoints if each[0] <= written_bytes])
 
 
-def unfinished_volumes() -> models.QuerySet[Volume]:
-    """Volumes that the host shows already, and that are not whole yet: nobody's to choose."""
+def still_coming() -> models.Exists:
+    """Of a Volume in a query: the host shows it already, and it is not whole yet. It is nobody's to choose."""
     mine = Incoming.objects.filter(ended_at=None, place__pool=models.OuterRef("pool"), place__name=models.OuterRef("name"))
-    return Volume.objects.filter(models.Exists(mine))
+    return models.Exists(mine.exclude(made=Made.NOT))

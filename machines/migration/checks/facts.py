@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -52,6 +53,7 @@ class Drive:
     pool: str = ""
     size_bytes: int = 0
     cache: str = ""
+    format: str = ""
     readonly: bool = False
     backed: bool = False
 
@@ -176,7 +178,7 @@ class Reach:
 
     works: bool | None = None
     words: str = ""
-    ago: str = ""
+    at: dt.datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

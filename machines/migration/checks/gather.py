@@ -12,9 +12,11 @@ from lxml import etree
 
 from hosts.devices.models import HostCapabilities
 from hosts.models import Host
+from hosts.networks.models import Network
 from hosts.storage.models import Pool, Volume
 from jobs.models import ACTIVE, Job
 from machines.hardware.models import LiveDefinition
+from machines.migration import ways
 from machines.migration.checks.facts import Case, Drive, Guest, Link, Place, Reach, Shelf, Store, Way
 from machines.models import ACTIVE_STATES, Definition, Machine
 from machines.snapshots.models import Snapshot
@@ -41,6 +43,8 @@ class Ground:
         target = target or self.places[target_id]
         stores = {drive.target: self._store(guest, drive, target) for drive in guest.drives}
         reach = self.reached.get((guest.host_id, target_id), Reach())
+        if reach.works is not False and target_id not in self._callable:
+            reach = Reach(False, f"Nobody knows how other hosts reach {target.name}. Set its migration address.")
         return Case(guest, self.places[guest.host_id], target, usual_way(guest, target, stores) if way is None else way, reach, stores)
 
     @cached_property
@@ -50,6 +54,11 @@ class Ground:
     @cached_property
     def places(self) -> dict[int, Place]:
         return {pk: self._place(host) for pk, host in self.hosts.items()}
+
+    @cached_property
+    def _callable(self) -> set[int]:
+        """Hosts of which is known by which address other hosts call them."""
+        return {pk for pk, host in self.hosts.items() if ways.libvirt_uri(host)}
 
     # ── machines ──
 
@@ -69,7 +78,7 @@ class Ground:
         read, root = read_definition(xml), tree.parse(xml)
         disks = [
             {"target": disk.target, "device": disk.device, "kind": disk.kind, "source": disk.source, "pool": disk.pool, "volume": disk.volume,
-             "cache": disk.cache, "readonly": disk.readonly, "backing_source": disk.backing_source}
+             "format": disk.format, "cache": disk.cache, "readonly": disk.readonly, "backing_source": disk.backing_source}
             for disk in read.disks if disk.source
         ]  # fmt: skip
         return {
@@ -99,6 +108,7 @@ class Ground:
             pool=volume.pool.name if volume else "",
             size_bytes=volume.capacity_bytes if volume else 0,
             cache=str(disk.get("cache", "")),
+            format=str(disk.get("format", "")),
             readonly=bool(disk.get("readonly")),
             backed=bool(disk.get("backing_source")),
         )
@@ -130,7 +140,8 @@ class Ground:
 
     def _place(self, host: Host) -> Place:
         data = self._offers.get(host.pk, {})
-        networks = frozenset(str(each["name"]) for each in host.networks if each.get("active"))
+        brief = [(str(each["name"]), str(each.get("bridge", ""))) for each in host.networks if each.get("active")]
+        networks = self._networks[host.pk] or brief  # of a host that was just added there are no rows yet
         return Place(
             id=host.pk,
             name=host.name,
@@ -153,10 +164,18 @@ class Ground:
                 Shelf(pool.name, pool.kind, pool.path, pool.source, pool.is_active and host.is_online, pool.available_bytes)
                 for pool in self._pools[host.pk]
             ),
-            networks=networks,
-            bridges=frozenset(str(each["bridge"]) for each in host.networks if each.get("active") and each.get("bridge")) or None,
+            networks=frozenset(name for name, _ in networks),
+            bridges=frozenset(bridge for _, bridge in networks if bridge),
             machines=self._names[host.pk],
         )  # fmt: skip
+
+    @cached_property
+    def _networks(self) -> defaultdict[int, list[tuple[str, str]]]:
+        """Active ones by host: name and bridge."""
+        found: defaultdict[int, list[tuple[str, str]]] = defaultdict(list)
+        for host_id, name, bridge in Network.objects.filter(host__in=self.hosts, gone_at=None, active=True).values_list("host_id", "name", "bridge"):
+            found[host_id].append((name, bridge))
+        return found
 
     @cached_property
     def _offers(self) -> dict[int, dict[str, Any]]:

@@ -13,6 +13,7 @@ from machines.migration.checks.facts import Case, Drive, Finding, Guest, Level, 
 
 GIB = 2**30
 _COPYABLE = ("file", "block", "volume")
+RAW_KINDS = ("logical", "disk", "iscsi", "iscsi-direct", "scsi", "mpath", "rbd", "zfs")
 _CAREFUL_CACHE = ("", "default", "none", "directsync")
 _DROPS_CACHE = (4, 0)  # QEMU from which a page cache is dropped by itself at the end of a migration
 _ORDER = {Level.BLOCKS: 0, Level.WARNS: 1, Level.FINE: 2}
@@ -50,13 +51,14 @@ def _hosts(case: Case) -> Iterator[Finding]:
 
 def _reach(case: Case) -> Iterator[Finding]:
     source, target, reach = case.source.name, case.target.name, case.reach
+    tried = f"Tried {reach.at:%Y-%m-%d %H:%M} UTC." if reach.at else ""
     if reach.works:
-        yield _fine(f"{source} reaches {target}", f"Tried {reach.ago}." if reach.ago else "")
+        yield _fine(f"{source} reaches {target}", tried)
     elif reach.works is None:
         yield _warns(f"Whether {source} reaches {target} was not tried yet", "The two libvirts talk to each other directly.", "Try it now.", "reach")
     else:
-        words = f"{reach.words} Tried {reach.ago}." if reach.ago else reach.words
-        yield _blocks(f"{source} does not reach {target}", words, f"Let {source} sign in to the libvirt of {target}, then try again.", "reach")
+        fix = f"Let {source} sign in to the libvirt of {target}, then try again."
+        yield _blocks(f"{source} does not reach {target}", f"{reach.words} {tried}".strip(), fix, "reach")
 
 
 def _versions(case: Case) -> Iterator[Finding]:
@@ -192,11 +194,15 @@ def _memory(case: Case) -> Iterator[Finding]:
 
 def _snapshots(case: Case) -> Iterator[Finding]:
     guest = case.guest
+    many = "a snapshot" if guest.snapshots == 1 else f"{guest.snapshots} snapshots"
     if not guest.snapshots:
         yield _fine("It has no snapshots")
-        return
-    many = "a snapshot" if guest.snapshots == 1 else f"{guest.snapshots} snapshots"
-    yield _blocks(f"It has {many}", "libvirt does not move a machine that has some.", "Delete them; what they keep is merged or given up.", "snapshots")
+    elif case.way.copies:
+        yield _blocks(
+            f"It has {many}", "They rest on the disks that are to be copied.", "Delete them first, or move it on storage that both hosts see.", "snapshots"
+        )
+    else:
+        yield _fine(f"It has {many}, which go along")
 
 
 # ── what it is plugged into ──
@@ -209,7 +215,7 @@ def _networks(case: Case) -> Iterator[Finding]:
         what, there = _there(case, link.kind)
         if not what:
             fine.append(link.kind)
-        elif there is None:
+        elif there is None or (what == "bridge" and link.source not in there):  # a host has bridges that belong to no network of libvirt's
             yield _warns(f"Whether {target.name} has the {what} {link.source} is not known", "Without it the machine does not start there.")
         elif link.source in there:
             fine.append(link.source)
@@ -272,8 +278,8 @@ def _tpm(case: Case) -> Iterator[Finding]:
         )  # fmt: skip
     elif guest.tpm:
         yield _fine("The state of its TPM moves along")
-    if guest.nvram and not guest.running:
-        yield _warns("Its UEFI variables stay behind", "Boot entries are made anew at its next start. They move along while it runs.")
+    if guest.nvram:
+        yield _fine("Its UEFI variables move along")
 
 
 def _kernel(case: Case) -> Iterator[Finding]:
@@ -327,8 +333,16 @@ def _copy_problems(case: Case, drive: Drive) -> Iterator[Finding]:
         yield _blocks(f"{case.target.name} has no pool {pool_name}", f"{drive.target} is to be copied there.", "Choose another pool.", "disks")
     elif not pool.active:
         yield _blocks(f"The pool {pool_name} of {case.target.name} is off", f"{drive.target} is to be copied there.", "Start it, or choose another.", "disks")
-    elif drive.kind not in _COPYABLE:
-        yield _blocks(f"{drive.target} can't be copied", f"It is a {drive.kind} disk.", "", "disks")
+    elif drive.kind not in _COPYABLE or not drive.pool:
+        words = f"It is a {drive.kind} disk." if drive.kind not in _COPYABLE else f"{drive.source} is in no pool of {case.source.name}."
+        yield _blocks(f"{drive.target} can't be copied", words, "Define a pool for its directory." if drive.kind in _COPYABLE else "", "disks")
+    elif pool.kind in RAW_KINDS and drive.format not in ("raw", ""):
+        yield _blocks(f"The pool {pool_name} holds raw volumes alone", f"{drive.target} is {drive.format}.", "Choose another pool.", "disks")
+    elif drive.backed and not case.guest.running:
+        words = "Copied while the machine is off it would go without that."
+        yield _blocks(
+            f"{drive.target} rests on another file", words, "Start the machine and move it while it runs: what it holds goes over as one file.", "disks"
+        )
 
 
 def _room(case: Case, copied: Sequence[Drive]) -> Iterator[Finding]:

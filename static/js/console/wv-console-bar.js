@@ -1,9 +1,9 @@
 // <wv-console-bar for="console">…</wv-console-bar>: what can be done with the open screen. Buttons: [data-press="ControlLeft AltLeft Delete"],
-// [data-hold="ControlLeft"], [data-kind][data-port], [data-watch], [data-fit="scale|1:1|guest"], [data-full], [data-picture], [data-reading].
+// [data-hold="ControlLeft"], [data-kind][data-port], [data-watch], [data-fit="scale|1:1|guest"], [data-quality="0…9"], [data-full], [data-picture], [data-reading]; a[data-viewer].
 import { press } from "./keys.js";
 
 class WvConsoleBar extends HTMLElement {
-  #held = new Set(); #fit = "scale"; #ping = 0;
+  #held = new Set(); #fit = "scale"; #quality = 6; #ping = 0;
 
   get console() { return document.getElementById(this.getAttribute("for")); }
 
@@ -24,6 +24,8 @@ class WvConsoleBar extends HTMLElement {
   handleEvent(event) {
     if (event.type === "wv:screen") return this.#changed(event.detail);
     if (event.type === "visibilitychange") return this.#measure();
+    const viewer = event.target.closest("a[data-viewer]");
+    if (viewer) { event.preventDefault(); return this.#viewer(viewer.href); }
     const button = event.target.closest("button");
     if (!button || button.getAttribute("aria-disabled") === "true") return;
     const { dataset } = button, { screen } = this.console;
@@ -31,6 +33,7 @@ class WvConsoleBar extends HTMLElement {
     else if ("watch" in dataset) this.console.watch(button.getAttribute("aria-pressed") !== "true");
     else if ("full" in dataset) this.#full();
     else if (dataset.fit) this.#fitTo(dataset.fit);
+    else if (dataset.quality) this.#paint(Number(dataset.quality));
     else if (!screen) return;
     else if (dataset.press) { press(screen, dataset.press.split(" ")); this.#letGo(); screen.focus(); }
     else if (dataset.hold) this.#hold(button, screen);
@@ -46,7 +49,7 @@ class WvConsoleBar extends HTMLElement {
     this.#held.clear();
     for (const button of this.querySelectorAll("[data-hold]")) button.setAttribute("aria-pressed", "false");
     screen?.fit(this.#fit);
-    screen?.quality?.(6);
+    screen?.quality?.(this.#quality);
     if (!document.querySelector("dialog[open], [popover]:popover-open")) screen?.focus();
   }
 
@@ -69,17 +72,32 @@ class WvConsoleBar extends HTMLElement {
     this.console.screen?.fit(mode);
   }
 
+  /** How well the picture is, against how many bytes it takes. */
+  #paint(quality) {
+    this.#quality = quality;
+    for (const button of this.querySelectorAll("[data-quality]")) button.setAttribute("aria-checked", Number(button.dataset.quality) === quality);
+    this.console.screen?.quality?.(quality);
+  }
+
   #full() {
     if (document.fullscreenElement) document.exitFullscreen();
     else document.documentElement.requestFullscreen().then(() => navigator.keyboard?.lock?.()).catch(() => {});
   }
 
   async #picture(screen) {
-    const picture = await screen.picture();
-    if (!picture) return;
-    const url = URL.createObjectURL(picture), time = new Date().toISOString().slice(0, 19).replaceAll(":", "-");
-    Object.assign(document.createElement("a"), { href: url, download: `${this.console.getAttribute("name")} ${time}.png` }).click();
-    setTimeout(() => URL.revokeObjectURL(url), 10_000);
+    const picture = await screen.picture(), time = new Date().toISOString().slice(0, 19).replaceAll(":", "-");
+    if (picture) save(picture, `${this.console.getAttribute("name")} ${time}.png`);
+  }
+
+  /** The host is asked first: until it has told, the answer is 202. What can't be is told by the page itself, beside us. */
+  async #viewer(url) {
+    for (let turn = 0; turn < 30; turn++) {
+      const answer = await fetch(url, { credentials: "same-origin" });
+      if (answer.status === 200) return save(await answer.blob(), `${this.console.getAttribute("name")}.vv`);
+      if (answer.status !== 202) break;
+      await new Promise((go) => setTimeout(go, 500));
+    }
+    open(url, "_blank", "noopener");
   }
 
   /** The way from here to the portal and back, which is most of what a keystroke waits for. */
@@ -95,6 +113,12 @@ class WvConsoleBar extends HTMLElement {
     }
     this.#ping = setTimeout(() => this.#measure(), 5_000);
   }
+}
+
+function save(blob, name) {
+  const url = URL.createObjectURL(blob);
+  Object.assign(document.createElement("a"), { href: url, download: name }).click();
+  setTimeout(() => URL.revokeObjectURL(url), 10_000);
 }
 
 customElements.define("wv-console-bar", WvConsoleBar);

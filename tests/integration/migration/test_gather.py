@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from hosts.models import Host
+from hosts.networks.models import Network
 from hosts.storage.models import Volume
 from machines.migration.checks.facts import Reach, Store, Way
 from machines.migration.checks.gather import Ground
@@ -67,10 +68,16 @@ def test_devices_that_stay_behind(hosts: list[Host], devices: str, words: str) -
 
 def test_what_else_rows_tell(hosts: list[Host]) -> None:
     machine = a_machine(hosts[0])
-    Snapshot.objects.create(machine=machine, name="before")
     Host.objects.filter(pk=hosts[1].pk).update(maintenance_since="2026-01-01T00:00:00Z")
     a_machine(hosts[1], "web", pool="local", shared=False)
-    assert titles(machine, hosts[1]) == ["h2 is in maintenance", "h2 has another machine named web", "It has a snapshot"]
+    assert titles(machine, hosts[1]) == ["h2 is in maintenance", "h2 has another machine named web"]
+
+
+def test_snapshots_rest_on_their_disks(hosts: list[Host]) -> None:
+    machine = a_machine(hosts[0])
+    Snapshot.objects.create(machine=machine, name="before")
+    assert titles(machine, hosts[1]) == []
+    assert titles(machine, hosts[1], Way({"vda": "local"})) == ["It has a snapshot"]
 
 
 def test_a_machine_of_which_nothing_is_known_yet(hosts: list[Host]) -> None:
@@ -79,9 +86,16 @@ def test_a_machine_of_which_nothing_is_known_yet(hosts: list[Host]) -> None:
     assert titles(machine, hosts[1]) == []
 
 
+def test_networks_by_their_rows(hosts: list[Host]) -> None:
+    machine = a_machine(hosts[0])
+    Network.objects.create(host=hosts[1], uuid="n1", name="default", mode="nat", active=False, bridge="virbr0")
+    Network.objects.create(host=hosts[1], uuid="n2", name="other", mode="nat", active=True, bridge="virbr1")
+    assert titles(machine, hosts[1]) == ["h2 has no network default that is on"]
+
+
 def test_few_queries_however_many(hosts: list[Host], django_assert_max_num_queries: Any) -> None:
     machines = [a_machine(hosts[0], f"web-{number}") for number in range(20)]
-    with django_assert_max_num_queries(12):
+    with django_assert_max_num_queries(16):
         ground = Ground(hosts, machines)
         for guest in ground.guests.values():
             for host in hosts[1:]:

@@ -348,6 +348,10 @@ def test_removal_says_what_is_lost(host: Host, manager: Client) -> None:
     address = reverse("storage:pool-remove", args=[group.pk])
     assert "The volume group with every volume in it" in text_of(manager.get(address))
     assert manager.post(address, {"typed": "wrong"}, headers=ASYNC).status_code == 422
+    Pool.objects.filter(pk=group.pk).update(state="off")
+    assert "Start it first" in text_of(manager.get(address))
+    assert manager.post(address, {"typed": "vg", "contents": "delete"}, headers=ASYNC).status_code == 409
+    Pool.objects.filter(pk=group.pk).update(state="running")
     machine = Machine.objects.create(host=host, uuid="m", name="db-1", disks=[{"source": "/dev/vg0/root"}])
     assert "machine db-1" in text_of(manager.get(address))
     assert manager.post(address, {"typed": "vg", "contents": "delete"}, headers=ASYNC).status_code == 409

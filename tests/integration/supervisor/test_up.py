@@ -76,7 +76,7 @@ def test_an_idle_stack_is_small(stack: Stack) -> None:
 def test_a_killed_process_comes_back(stack: Stack, role: Role) -> None:
     others = {other: stack.pid(other) for other in get_args(Role) if other != role}
     before = stack.pid(role)
-    stack.kill(role)
+    stack.signal(role, signal.SIGKILL)
     wait_until(f"a new {role}", lambda: stack.pid(role) != before)
     stack.wait_ready()
     assert {other: stack.pid(other) for other in others} == others

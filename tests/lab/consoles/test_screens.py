@@ -113,6 +113,31 @@ def test_displays_with_a_password_ask_nobody_for_it(stack: Stack, lab: Lab) -> N
         assert len(stack.rows(OPEN)) == 1, "several sockets, one console"
 
 
+def test_virt_viewer_gets_a_display_on_the_network_with_its_password(stack: Stack, lab: Lab, linux: Guest) -> None:
+    root = etree.fromstring(domain_xml(Recipe("reachable")))
+    screen = root.find("devices/graphics")
+    assert screen is not None
+    screen.getparent().replace(screen, etree.Element("graphics", type="vnc", autoport="yes", listen="0.0.0.0", passwd="geheim"))
+    with lab["h2"].connection() as connection:
+        connection.defineXML(etree.tostring(root, encoding="unicode")).create()
+    _wait_known(stack, "reachable")
+    path = f"/consoles/{stack.machine('reachable')['id']}/console.vv"
+    assert "data-viewer" in stack.web.get(path.replace("console.vv", "")).body.decode()
+
+    def told() -> str:
+        answer = stack.web.get(path)
+        assert answer.status in (200, 202), answer
+        return answer.body.decode() if answer.status == 200 else ""
+
+    lines = dict(line.partition("=")[::2] for line in wait_until("the host has told", told, seconds=30, every=0.3).splitlines())
+    assert (lines["type"], lines["host"], lines["password"], lines["title"]) == ("vnc", stack.host("h2")["address"], "geheim", "reachable")
+    assert int(lines["port"]) >= 5900
+    assert stack.web.get(path).status == 202, "each file is asked for anew"
+    (noted,) = stack.rows("SELECT * FROM accounts_auditentry WHERE action = 'consoles.viewer_file'")
+    assert "geheim" not in str(noted)
+    assert stack.web.get(f"/consoles/{stack.machine('linux')['id']}/console.vv").status == 409, "on a socket of its host it is out of reach"
+
+
 def test_what_dies_is_told_and_comes_back(stack: Stack, lab: Lab, linux: Guest) -> None:
     host = lab["h2"]
     with _open(stack, "linux") as console:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import os
-from collections.abc import Iterator
+import struct
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,24 +15,35 @@ from lxml import etree
 from playwright.sync_api import Browser, Page, TimeoutError, sync_playwright
 
 from tests.browser import kit
+from tests.consoles import DRAWN
 from tests.lab.guests import Image, Recipe, domain_xml
 from tests.lab.lab import Guest, Lab
-from tests.stack import Stack
+from tests.stack import Credentials, Stack
 from tests.waiting import wait_until
 
 OPEN = "() => document.querySelector('wv-console').dataset.state === 'open'"
 # What the browser says of sockets that are killed on purpose, and of reading pixels.
 NOISE = r"WebSocket|Failed to load resource|Canvas2D"
-# Whether anything but black is drawn.
-DRAWN = """() => { const canvas = document.querySelector('wv-console canvas');
-  if (!canvas || !canvas.width) return false;
-  const shown = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
-  return shown.some((value, at) => at % 4 < 3 && value > 90); }"""
+
+
+# VNC's encoding for JPEG of level 9.
+BEST = struct.pack(">i", -32 + 9)
+# The share of pixels that differ from a PNG.
+DIFFERENCE = """async (png) => {
+  const canvas = document.querySelector('wv-console canvas');
+  const bitmap = await createImageBitmap(new Blob([Uint8Array.from(atob(png), (letter) => letter.charCodeAt(0))]));
+  if (!canvas || bitmap.width !== canvas.width || bitmap.height !== canvas.height) return 1;
+  const pixels = (source) => { const copy = new OffscreenCanvas(bitmap.width, bitmap.height).getContext('2d'); copy.drawImage(source, 0, 0);
+    return new Uint32Array(copy.getImageData(0, 0, bitmap.width, bitmap.height).data.buffer); };
+  const shown = pixels(canvas), real = pixels(bitmap);
+  return shown.filter((value, at) => value !== real[at]).length / shown.length; }"""
 
 
 @pytest.fixture(scope="module")
 def stack(lab: Lab) -> Iterator[Stack]:
+    """h2 by SSH, and h1 by its socket."""
     stack = Stack.start()
+    stack.add_host("h1", lab["h1"].uri)
     far = lab["h2"].ssh_endpoint
     stack.add_host("h2", f"qemu+ssh://{far.user}@{far.host}:{far.port}/system", "--key-file", str(far.private_key), "--host-key", far.host_key)
     wait_until("it is followed", lambda: stack.host("h2")["state"] == "online", seconds=60)
@@ -63,6 +77,20 @@ def _look(tab: kit.Tab, name: str) -> None:
         tab.page.screenshot(path=Path(folder) / f"{name}.png")
 
 
+def _history(stack: Stack, name: str) -> list[str]:
+    return [row["words"] for row in stack.rows("SELECT words FROM machines_event WHERE machine_id = ?", stack.machine(name)["id"])]
+
+
+def _differs(page: Page, guest: Guest) -> float:
+    """How much of the canvas is not what libvirt's own screenshot shows, from 0 to 1. A blinking cursor is 0.0005 of it."""
+    with guest.host.connection() as connection:
+        stream, picture = connection.newStream(), bytearray()
+        connection.lookupByUUIDString(guest.uuid).screenshot(stream, 0)
+        stream.recvAll(lambda _stream, data, _opaque: picture.extend(data), None)
+        stream.finish()
+    return float(page.evaluate(DIFFERENCE, base64.b64encode(picture).decode()))
+
+
 def _says(page: Page, command: str, wanted: str) -> bool:
     """Type a command on the line; whether the guest's answer came within a few seconds."""
     page.keyboard.type(command + "\n")
@@ -81,6 +109,7 @@ def test_picture_keys_serial_and_coming_back(browser: Browser, stack: Stack, sta
     page.wait_for_function(DRAWN, timeout=60_000)
     _look(tab, "vnc")
     assert tab.violations() == []
+    wait_until("the picture is libvirt's own", lambda: _differs(page, linux) < 0.003, seconds=30)
     with tab.without_reload():
         page.click("[data-kind=serial]")
         page.wait_for_function(OPEN, timeout=60_000)
@@ -97,10 +126,26 @@ def test_picture_keys_serial_and_coming_back(browser: Browser, stack: Stack, sta
         page.wait_for_selector("wv-console-type dialog", state="hidden", timeout=60_000)
         page.click("[data-kind=serial]")
         page.wait_for_function(OPEN, timeout=60_000)
-        wait_until("the keys were typed", lambda: _says(page, "sed s/^/got-/ /tmp/typed", "got-typed"), seconds=60)
+        wait_until("the keys were typed", lambda: _says(page, "sed s/^/got-/ /tmp/typed; rm -f /tmp/abroad", "got-typed"), seconds=60)
 
         page.click("[data-kind=vnc]")
         page.wait_for_function(DRAWN, timeout=60_000)
+        page.click("[data-type]")
+        # Where a German keyboard has y, z, - and >, the guest's American one has z, y, / and >.
+        page.select_option("wv-console-type select[name=layout]", "de")
+        page.fill("wv-console-type textarea:not([readonly])", "echo yzx > -tmp-abroad\n")
+        page.click("wv-console-type [data-go]")
+        page.wait_for_selector("wv-console-type dialog", state="hidden", timeout=60_000)
+        page.click("[data-kind=serial]")
+        page.wait_for_function(OPEN, timeout=60_000)
+        wait_until("by the German layout", lambda: _says(page, "sed s/^/got-/ /tmp/abroad", "got-zyx"), seconds=60)
+
+        page.click("[data-kind=vnc]")
+        page.wait_for_function(DRAWN, timeout=60_000)
+        page.click("[popovertarget=keys-menu]")
+        page.click('[data-press="ControlLeft AltLeft Delete"]')
+        wait_until("Ctrl-Alt-Del rebooted the guest", lambda: "Rebooted" in _history(stack, "tab-linux"), seconds=60)
+        assert page.evaluate(OPEN), "a reboot keeps the screen"
         linux.host.virsh("destroy", linux.uuid)
         page.wait_for_selector("[data-start]:visible", timeout=60_000)
         _look(tab, "off")
@@ -113,14 +158,168 @@ def test_picture_keys_serial_and_coming_back(browser: Browser, stack: Stack, sta
     tab.close()
 
 
+@pytest.mark.timeout(400)
+def test_it_comes_back_whatever_happens_to_the_machine(browser: Browser, stack: Stack, state: Any, lab: Lab, tiny_guest: Image) -> None:
+    """Reset, saved and restored, power cycle, moved alive to another host that is reached another way, its libvirtd killed: one tab, never loaded again."""
+    near = lab["h1"]
+    guest = lab["h2"].define(Recipe("tab-nomad", image=tiny_guest), start=True)
+    wait_until("it is known", lambda: stack.machine("tab-nomad") and stack.machine("tab-nomad")["state"] == "running", seconds=60)
+    number = stack.machine("tab-nomad")["id"]
+    tab = kit.Tab(browser, stack, state)
+    tab.tolerate(NOISE)
+    page = tab.open(f"/consoles/{number}/")
+    page.wait_for_function(DRAWN, timeout=60_000)
+
+    def opened() -> int:
+        return len(stack.rows("SELECT 1 FROM consoles_consolesession WHERE machine_id = ?", number))
+
+    def comes_back(what: str, deed: Callable[[], object]) -> None:
+        before = opened()
+        deed()
+        wait_until(f"another console after: {what}", lambda: opened() > before, seconds=60, every=0.2)
+        page.wait_for_function(OPEN, timeout=60_000)
+        page.wait_for_function(DRAWN, timeout=60_000)
+
+    def save() -> None:
+        guest.host.virsh("managedsave", guest.uuid)
+        page.wait_for_selector("[data-start]:visible", timeout=60_000)
+        guest.host.virsh("start", guest.uuid)
+
+    def cycle() -> None:
+        guest.host.virsh("destroy", guest.uuid)
+        guest.host.virsh("start", guest.uuid)
+
+    def move() -> None:
+        guest.host.run("virsh", "-q", "migrate", "--live", "--p2p", "--persistent", "--undefinesource", "--unsafe", guest.uuid, "qemu+tcp://h1/system")
+
+    with tab.without_reload():
+        guest.host.virsh("reset", guest.uuid)
+        page.wait_for_function(DRAWN, timeout=60_000)
+        comes_back("the way to the host was cut", lambda: guest.host.run("sh", "-c", "pkill -9 -f '[s]shd: root'; true"))
+        wait_until("it is followed again", lambda: stack.host("h2")["state"] == "online", seconds=60)
+        comes_back("saved and restored", save)
+        comes_back("power cycle", cycle)
+        comes_back("moved to another host", move)
+        assert stack.machine("tab-nomad")["host_id"] == stack.host("h1")["id"]
+        page.wait_for_function("() => document.querySelector('.wv-chost').textContent === 'h1'", timeout=30_000)
+        _look(tab, "moved")
+        moved = Guest(near, guest.name, guest.uuid)
+        wait_until("the picture is the moved machine's", lambda: _differs(page, moved) < 0.003, seconds=30)
+        near.kill_libvirtd()
+        wait_until("the portal has seen it", lambda: stack.host("h1")["state"] != "online", seconds=30)
+        assert page.evaluate(OPEN), "the machine lives, and so does its screen"
+        near.start_libvirtd()
+        wait_until("it is followed again", lambda: stack.host("h1")["state"] == "online", seconds=60)
+        comes_back("power cycle there", lambda: [near.virsh(verb, guest.uuid) for verb in ("destroy", "start")])
+    tab.close()
+
+
+def test_two_share_it_and_what_the_bar_can_do(browser: Browser, stack: Stack, state: Any, linux: Guest) -> None:
+    visitor = Credentials("visitor", stack.administrator.password)
+    stack.add_person(visitor, role="viewer")
+    stack.manage("shell", "-c", "from accounts.models import Grant; Grant.objects.filter(user__username='visitor').delete()")
+    tab = kit.Tab(browser, stack, state)
+    tab.tolerate(NOISE)
+    sent: list[Any] = []
+    tab.page.on("websocket", lambda socket: socket.on("framesent", lambda frame: sent.append(frame)))
+    page = tab.open(f"/consoles/{stack.machine('tab-linux')['id']}/")
+    page.wait_for_function(DRAWN, timeout=60_000)
+    page.click("[popovertarget=view-menu]")
+    page.click("[data-quality='9']")
+    page.wait_for_timeout(500)
+    assert any(BEST in frame for frame in sent if isinstance(frame, bytes)), "the best picture was asked for"
+    page.click("#console-who a[data-dialog]")
+    page.fill("wv-console-share input[name=to]", "visitor")
+    page.click("wv-console-share footer .btn-primary")
+    page.wait_for_selector("wv-console-share [data-link]:visible")
+    link = page.input_value("wv-console-share [data-link] input")
+    _look(tab, "share")
+    assert tab.violations() == []
+    page.click("wv-console-share [data-close]")
+
+    theirs = kit.Tab(browser, stack, kit.sign_in(browser, stack, visitor))
+    theirs.tolerate(NOISE)
+    guest = theirs.open(link)
+    guest.wait_for_function(DRAWN, timeout=60_000)
+    assert guest.locator("[data-press], [data-type], [data-hold]").count() == 0, "who may only watch is offered no keys"
+    for each in (page, guest):
+        each.wait_for_function("() => document.querySelectorAll('#console-who .wv-cpeople li').length === 2", timeout=10_000)
+    _look(theirs, "watching")
+    assert "visitor" in page.inner_text("#console-who .wv-cpeople")
+    page.click("#console-who a[data-dialog]")
+    page.click("wv-console-share [data-revoke]")
+    began = time.monotonic()
+    guest.wait_for_function("() => document.querySelector('wv-console').dataset.state !== 'open'", timeout=10_000)
+    assert time.monotonic() - began < 2.0, "at once"
+    guest.wait_for_selector("text=This console is over")
+    _look(theirs, "revoked")
+    theirs.close()
+    page.click("wv-console-share [data-close]")
+
+    page.click("[data-full]")
+    page.wait_for_function("() => document.fullscreenElement !== null")
+    page.click("[data-full]")
+    page.wait_for_function("() => document.fullscreenElement === null")
+    for verb, becomes in (("pause", "paused"), ("resume", "running")):
+        page.click("[popovertarget=power-menu]")
+        page.click(f"#power-menu button[value={verb}]")
+        wait_until(f"it is {becomes}", lambda becomes=becomes: stack.machine("tab-linux")["state"] == becomes, seconds=30)  # type: ignore[misc]
+        page.wait_for_selector(f"#console-head .is-{becomes}")
+    page.click("[data-watch]")
+    page.wait_for_selector("[data-watch][aria-pressed=true]")
+    page.wait_for_function(DRAWN, timeout=60_000)
+    assert stack.rows("SELECT view_only FROM consoles_consolesession WHERE closed_at IS NULL") == [{"view_only": 1}]
+
+    page.click("[data-watch]")
+    page.click("[data-kind=serial]")
+    page.wait_for_function(OPEN, timeout=60_000)
+    page.click("[data-reading]")
+    wait_until("the shell answers", lambda: _says(page, "echo $((50+5))", "55"), seconds=60)
+    page.wait_for_function("() => document.querySelector('.xterm-accessibility')?.textContent.includes('55')")
+    _look(tab, "read-aloud")
+
+    beside = kit.Tab(browser, stack, state)
+    seen = beside.open("/machines/?columns=1&col=host&col=cpu&col=screen")
+    seen.wait_for_selector(".c-screen wv-screen img", timeout=60_000)
+    _look(beside, "list")
+    assert beside.violations() == []
+    seen = beside.open(f"/machines/{stack.machine('tab-linux')['id']}/")
+    seen.wait_for_selector(".wv-company li >> text=administrator")
+    seen.wait_for_selector("wv-screen img", timeout=60_000)
+    _look(beside, "company")
+    assert beside.violations() == []
+    tab.close()
+    seen.wait_for_selector(".wv-company", state="detached", timeout=10_000)
+    seen = beside.open(f"/machines/{stack.machine('tab-linux')['id']}/history/")
+    seen.wait_for_selector("text=On its console by Serial")
+    _look(beside, "history")
+    beside.close()
+
+
 def test_on_a_phone_and_on_the_wall(browser: Browser, stack: Stack, state: Any, linux: Guest) -> None:
-    tab = kit.Tab(browser, stack, state, viewport=kit.PHONE, color_scheme="dark")
+    """With a key held on the bar: without its Ctrl the d would end nothing."""
+    tab = kit.Tab(browser, stack, state, viewport=kit.PHONE, color_scheme="dark", has_touch=True, is_mobile=True)
     tab.tolerate(NOISE)
     page = tab.open(f"/consoles/{stack.machine('tab-linux')['id']}/")
     page.wait_for_function(DRAWN, timeout=60_000)
     assert page.evaluate("() => document.documentElement.scrollWidth <= innerWidth")
     _look(tab, "phone")
     assert tab.violations() == []
+    page.click("wv-console-touch button")
+    page.keyboard.type("cat > /tmp/held")
+    page.keyboard.press("Enter")
+    page.keyboard.type("word")
+    page.keyboard.press("Enter")
+    page.click("[data-hold=ControlLeft]")
+    page.click("wv-console-touch button")
+    page.keyboard.type("d")
+    page.click("[data-hold=ControlLeft]")
+    page.click("wv-console-touch button")
+    page.keyboard.type("echo said > /tmp/after")
+    page.keyboard.press("Enter")
+    page.click("[data-kind=serial]")
+    page.wait_for_function(OPEN, timeout=60_000)
+    wait_until("Ctrl-D ended it", lambda: _says(page, "clear; cat /tmp/held /tmp/after | sed s/^/=/", "=said"), seconds=60)
     page = tab.open("/consoles/wall/?running=1")
     page.wait_for_selector(".wv-wall wv-screen img", timeout=60_000)
     _look(tab, "wall")

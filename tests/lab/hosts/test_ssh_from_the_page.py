@@ -25,6 +25,7 @@ def stack(lab: Lab) -> Iterator[Stack]:
 def test_add_step_by_step(tab: Tab, stack: Stack, lab: Lab) -> None:
     host = lab["h3"]
     page = tab.open("/hosts/add/")
+    assert tab.violations() == [], "with an empty inventory"
     authorize = _fill_in(page, host)
     page.get_by_role("button", name="Save and test").click()
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 from tests.lab.guests import Image
@@ -13,6 +12,7 @@ from tests.stack import Stack
 from tests.waiting import wait_until
 
 HOSTS = ("h1", "h2", "h3")
+LOCAL, OTHER = "/var/lib/libvirt/images", "/var/lib/libvirt/boot"  # of each host its own
 _SET_WAYS = """
 import json, sys
 from hosts.models import Host
@@ -22,9 +22,20 @@ for name, (libvirt, data) in json.load(sys.stdin).items():
 """
 
 
-def set_ways(stack: Stack, transport: str = "tcp", hosts: tuple[str, ...] = HOSTS) -> None:
-    """How the hosts of the lab reach each other."""
-    stack.manage("shell", "-c", _SET_WAYS, input=json.dumps({name: (f"qemu+{transport}://{name}/system", "") for name in hosts}))
+def set_ways(stack: Stack, transport: str = "tcp", hosts: tuple[str, ...] = HOSTS, of: str = "") -> None:
+    """How the hosts of the lab reach each other. `of`: have one host believe that it is at another's."""
+    stack.manage("shell", "-c", _SET_WAYS, input=json.dumps({of or name: (f"qemu+{transport}://{name}/system", "") for name in hosts}))
+
+
+def make_pools(lab: Lab) -> None:
+    """On each host two folders of its own."""
+    for host in lab.hosts:
+        for name, path in (("local", LOCAL), ("other", OTHER)):
+            if name not in host.virsh("pool-list", "--name", "--all").split():
+                host.virsh("pool-define-as", name, "dir", "--target", path)
+                host.virsh("pool-autostart", name)
+            if name not in host.virsh("pool-list", "--name").split():
+                host.virsh("pool-start", name)
 
 
 class Moving(Writing):
@@ -39,6 +50,12 @@ class Moving(Writing):
         """The same machine, asked by way of another host."""
         return Moving(self.lab, self.stack, Guest(self.lab[host], self.guest.name, self.guest.uuid))
 
+    @property
+    def here(self) -> Moving:
+        """The same machine, by way of the host that it is on."""
+        (host,) = self.where(self.lab)
+        return self.on(host)
+
     def ask_to_move(self, target: str, **wish: Any) -> int:
         body = {"target": self.stack.host(target)["id"], **wish}
         answer = self.stack.api.request("POST", f"machines/{self.number}/move", body)
@@ -50,7 +67,10 @@ class Moving(Writing):
         number = self.number
         self.done(self.ask_to_move(target, **wish))
         self.is_only_on(target, number)
-        return self.on(target)
+        there = self.on(target)
+        if there.guest.state == "running" and self.stack.machine(self.guest.name)["agent"]:
+            there.guest.wait_for_agent()
+        return there
 
     def is_only_on(self, target: str, number: int) -> None:
         """One machine, one row: the one that it had."""
@@ -66,9 +86,32 @@ class Moving(Writing):
         """The hosts that know it."""
         return [host.name for host in lab.hosts if self.guest.uuid in host.virsh("list", "--all", "--uuid").split()]
 
+    def keep_changing(self) -> None:
+        """Its memory, for ever, but so that its agent still gets a word in on a busy machine."""
+        self.sh("( while :; do dd if=/dev/urandom of=/tmp/dirt bs=256k count=8 2>/dev/null; sleep 0.3; done ) >/dev/null 2>&1 &")
+
+    def keep_writing(self) -> None:
+        """To the disk, for ever, behind what the test compares."""
+        self.sh("( while :; do dd if=/dev/urandom of=/dev/vda bs=1M seek=32 count=2 conv=notrunc 2>/dev/null; sync; sleep 0.3; done ) >/dev/null 2>&1 &")
+
+    def digest(self, mib: int) -> str:
+        """Of what `fill` wrote."""
+        return self.sh(f"dd if=/dev/vda bs=1M skip=1 count={mib} iflag=direct 2>/dev/null | md5sum")
+
+    @property
+    def disk_path(self) -> str:
+        lines = self.guest.host.virsh("domblklist", self.guest.uuid).splitlines()
+        return next(line.split()[1] for line in lines if line.split()[0] == "vda")
+
+    def files_on(self, host: Host, folder: str) -> set[str]:
+        """What lies in a folder of a host with its name."""
+        return {name for name in host.run("ls", folder).split() if name.split(".")[0] == self.guest.name}
+
+    def names_on(self, host: Host) -> set[str]:
+        """Its snapshots, as a host knows them."""
+        if self.guest.uuid not in host.virsh("list", "--all", "--uuid").split():
+            return set()
+        return set(host.virsh("snapshot-list", self.guest.uuid, "--name").split())
+
     def history(self) -> list[str]:
         return [row["words"] for row in self.stack.rows("SELECT words FROM machines_event WHERE machine_id = ? ORDER BY id", self.number)]
-
-
-def disk_of(host: Host, path: str) -> Path:
-    return host.directory / path.lstrip("/")

@@ -60,6 +60,7 @@ ORDER = Order("empty", vcpus=2, memory_bytes=4 * GIB, disks=(DiskOrder("default"
     ("host", "why"),
     [
         (candidate(online=False), "does not answer"),
+        (candidate(in_maintenance=True), "is in maintenance"),
         (candidate(allocated_bytes=62 * GIB), "2 GiB of memory free, 4 GiB needed"),
         (candidate(pools={}), "has no pool default"),
         (candidate(pools={"default": GIB}), "pool default has 1 GiB free, 20 GiB needed"),

@@ -6,11 +6,12 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from machines.migration.checks.facts import Case, Drive, Guest, Level, Link, Place, Reach, Shelf, Store, Way
 from machines.migration.checks.rules import blockers, judge
+from machines.migration.figures import words
 
 GIB = 2**30
 POOL = Shelf("default", "dir", "/images", "", True, 100 * GIB)
@@ -67,9 +68,16 @@ def test_where_nothing_is_in_the_way_all_is_fine() -> None:
         (replace(guest(cpu_mode="host-model", cpu_model=""), target=replace(TARGET, cpu_models={"kvm": frozenset({"EPYC"})})), "can't give the CPU"),
         (guest(cpu_model="Cascadelake"), "can't give the CPU Cascadelake"),
         (target(memory_bytes=2 * GIB), "the machine needs 4 GiB"),
-        (guest(snapshots=2, inside=1), "2 snapshots"),
+        (replace(guest(snapshots=2, inside=1), way=Way({"vda": "default"})), "2 snapshots"),
         (target(networks=frozenset()), "no network default"),
-        (guest(links=(Link("bridge", "br7"),)), "no bridge br7"),
+        (replace(guest(drives=(replace(VDA, pool=""),)), way=Way({"vda": "default"})), "can't be copied"),
+        (replace(guest(drives=(replace(VDA, backed=True),), running=False), way=Way({"vda": "default"})), "rests on another file"),
+        (
+            replace(
+                guest(drives=(replace(VDA, format="qcow2"),)), way=Way({"vda": "vg"}), target=replace(TARGET, pools=(replace(POOL, name="vg", kind="logical"),))
+            ),
+            "raw volumes alone",
+        ),
         (guest(host_devices=("PCI 0000:41:00.2",)), "0000:41:00.2"),
         (guest(file_systems=(("virtiofs", "/srv/share"),)), "/srv/share"),
         (guest(shared_memory=True), "shares memory"),
@@ -102,7 +110,7 @@ def test_what_blocks_says_what_and_mostly_how_to_mend_it(case: Case, words: str)
         (replace(WELL, stores={"vda": Store.LOCAL}, way=Way({"vda": "default"})), "20 GiB of a local disk will be copied"),
         (replace(guest(drives=(ISO,)), stores={}), "debian.iso is not known"),
         (guest(kernel="/boot/vmlinuz"), "/boot/vmlinuz"),
-        (guest(running=False, nvram="/nvram/web.fd"), "UEFI variables"),
+        (guest(links=(Link("bridge", "br7"),)), "bridge br7 is not known"),
         (guest(running=False, host_devices=("USB 0781:5567",)), "0781:5567"),
         (guest(known=False, virt_type="", board="", cpu_model="", links=()), "definition is not known"),
     ],
@@ -130,6 +138,7 @@ def test_what_blocks_comes_first() -> None:
 TEXTS = st.sampled_from(["", "kvm", "qemu", "x86_64", "host-passthrough", "host-model", "custom", "EPYC", "pc-q35-7.2", "emulator"])
 
 
+@settings(deadline=None)
 @given(
     st.builds(Guest, st.just(1), st.just("web"), st.just("m1"), st.just(1), st.booleans(), st.integers(0, 2**42), st.integers(1, 8), st.booleans(),
               TEXTS, TEXTS, TEXTS, TEXTS, TEXTS, st.lists(st.builds(Drive, TEXTS, TEXTS, TEXTS, TEXTS), max_size=3).map(tuple),
@@ -141,3 +150,9 @@ def test_whatever_is_known_there_is_an_answer(guest: Guest, online: bool, copies
         found = judge(Case(guest, SOURCE, place, Way(copies), stores=stores))
         assert all(finding.title and not finding.title.endswith(".") for finding in found)
         assert online or any(finding.blocks for finding in found)
+
+
+def test_what_libvirt_counts_is_told_in_words() -> None:
+    told = dict(words({"memory_left": GIB, "memory_total": 4 * GIB, "disk_left": 0, "disk_total": 0, "dirty_bps": 2**20, "iteration": 3, "downtime_ms": 120}))
+    assert told == {"Memory left": "1 GiB of 4 GiB", "Memory changes": "1 MiB/s", "Round": "3", "Expected pause": "120 ms"}
+    assert words({}) == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -136,7 +137,7 @@ NEW = {
     "route": {"address4": "192.168.50.1/24", "device": "eth0"},
     "open": {"address4": "192.168.50.1/24", "mtu": "9000"},
     "isolated": {"bridge": "lab0", "stp_off": "yes"},
-    "bridge": {"host_bridge": "br0", "apart": "yes", "in_average": "100", "in_peak": "200"},
+    "bridge": {"host_bridge": "br0", "host_apart": "yes", "in_average": "100", "in_peak": "200"},
     "macvtap": {"devices": "eth0\neth1", "way": "vepa"},
     "openvswitch": {"host_bridge": "ovs0", "vlan": "10,20"},
 }
@@ -179,6 +180,22 @@ def test_the_forms_sheet_has_a_line_for_every_mode() -> None:
     sheet = (ROOT / "static/css/pages/networks.css").read_text()
     for name in MODES:
         assert f'[value="{name}"]:checked) [data-modes]:not([data-modes~="{name}"])' in sheet
+
+
+def test_a_field_of_several_modes_stands_in_one_section() -> None:
+    """The form holds the fields of all modes at once."""
+    where: dict[str, set[str]] = {}
+    for mode in MODES.values():
+        for section in mode.sections:
+            for field in section.fields:
+                where.setdefault(field.name, set()).add(section.name)
+    assert {name for name, sections in where.items() if len(sections) > 1} == set()
+
+
+@pytest.mark.parametrize("described", [*MODES.values(), *PARTS.values()], ids=lambda each: each.name)
+def test_no_field_hides_what_a_form_has_itself(described: Any) -> None:
+    """In a browser form.id is the field of that name, where there is one."""
+    assert not {each.name for each in described.fields} & {"id", "action", "method", "elements", "submit", "reset"}
 
 
 # ── live ──

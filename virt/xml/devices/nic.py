@@ -133,7 +133,7 @@ KIND = Kind(
         Field("down", "Unplugged (link down)", OnOff("link/@state", "down", "up"), "flag", live="update"),
         Field("ovs", "Open vSwitch port", OnOff("virtualport/@type", "openvswitch"), "flag", when=("way", ("bridge", "network"))),
         Field("vlan", "VLAN", Vlan(), check=vlan_problem, live="update", hint="For Open vSwitch and SR-IOV; several with commas make a trunk"),
-        Field("portgroup", "Port group", "source/@portgroup", check=name_problem, live="update", when=("way", ("network",)), rare=True),
+        Field("portgroup", "Port group", "source/@portgroup", offers="portgroups", check=name_problem, live="update", when=("way", ("network",)), rare=True),
         Field(
             "filter", "Filter", "filterref/@filter", check=name_problem, live="update", rare=True, hint="A network filter of the host, such as clean-traffic"
         ),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lxml import etree
 
-from virt.xml.networks.common import APART, HOST_BRIDGE, LIMITS, limits_problems
+from virt.xml.networks.common import HOST_APART, HOST_BRIDGE, LIMITS, limits_problems
 from virt.xml.networks.mode import Mode, Section
 from virt.xml.networks.slots import set_forward
 
@@ -18,7 +18,7 @@ MODE = Mode(
     title="Bridge",
     text="A bridge that the host has",
     icon="share",
-    sections=(Section("host", "Host", "", (HOST_BRIDGE, APART)), LIMITS),
+    sections=(Section("host", "Host", "", (HOST_BRIDGE, HOST_APART)), LIMITS),
     enter=_enter,
     parts=("portgroup",),
     check=limits_problems,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from lxml import etree
 
@@ -98,6 +99,7 @@ DNS = Section(
 )
 MTU = Field("mtu", "MTU", "mtu/@size", "number", least=576, most=65_535, hint="1500 if empty", rare=True)
 APART = Field("apart", "Machines don't reach one another, only what is outside", OnOff("port/@isolated", "yes"), "flag", rare=True)
+HOST_APART = replace(APART, name="host_apart")  # of another section: a form holds the fields of all modes
 OWN_BRIDGE = Section(
     "own",
     "Bridge",

@@ -22,7 +22,7 @@ MODE = Mode(
     sections=(
         IPV4,
         IPV6,
-        Section("out", "Way out", "", (DEVICE, Field("nat6", "NAT for IPv6 as well", OnOff("forward/nat/@ipv6", "yes"), "flag", rare=True))),
+        Section("out", "Way out", "", (DEVICE, Field("nat6", "NAT for IPv6 as well", OnOff("forward/nat/@ipv6", "yes"), "flag"))),
         DNS,
         OWN_BRIDGE,
         LIMITS,

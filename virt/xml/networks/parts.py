@@ -140,7 +140,7 @@ def fixed_in(root: etree._Element, but: etree._Element | None = None) -> list[Fi
 
 
 def _check_fixed(root: etree._Element, values: Values, but: etree._Element | None) -> dict[str, str]:
-    wanted = Fixed(values["mac"], values["ip"], values["name"], values["id"])
+    wanted = Fixed(values["mac"], values["ip"], values["name"], values["client"])
     problems = addressing.fixed_problems(wanted, addresses(root), fixed_in(root, but))
     home = but.getparent() if but is not None else None
     holder = home.getparent() if home is not None else None
@@ -166,7 +166,8 @@ FIXED = Part(
         Field("ip", "Address", "@ip", required=True),
         Field("mac", "MAC address", "@mac", hint="Of the card that gets it, such as 52:54:00:12:ab:cd"),
         Field("name", "Name", "@name", hint="The network's DNS knows it by this name"),
-        Field("id", "Client's id (DUID)", "@id", hint="With IPv6 instead of the MAC", rare=True),
+        # Not "id": in a browser a form's field of that name hides the form's own id.
+        Field("client", "Client's id (DUID)", "@id", hint="With IPv6 instead of the MAC", rare=True),
     ),
     parent=_dhcp,
     name_of=lambda node: attribute(node, "name") or attribute(node, "ip"),

@@ -1,0 +1,12 @@
+"""Celery's side: each task delegates in one line."""
+
+from __future__ import annotations
+
+from celery import shared_task
+
+from consoles import looking
+
+
+@shared_task(name="consoles.viewer")
+def viewer(machine_id: int, user_id: int) -> None:
+    looking.look(machine_id, user_id)

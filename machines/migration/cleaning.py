@@ -1,0 +1,78 @@
+"""After a move that did not happen: the source is as it was, the target as if nobody had asked."""
+
+from __future__ import annotations
+
+from machines.migration import carrying, disks
+from machines.migration.hosting import Hosted, is_arriving, is_on, lives, quietly
+from virt import machine as virt_machine
+from virt import migration, sharing
+from virt.errors import HostUnreachable, VirtError
+from virt.machine import MachineSeen
+from virt.machine import State as Seen
+
+_ON_ITS_WAY = ("migrating", "postcopy", "postcopy-failed")
+
+
+def clean(hosted: Hosted) -> None:
+    """The source first: the machine is to run. The target may be away; then it is cleaned when it is back (machines/migration/tidy.py)."""
+    restore_source(hosted)
+    try:
+        clean_target(hosted)
+    except HostUnreachable as exc:
+        hosted.work.log(f"What may be left on {hosted.target_host.name} is removed when it answers again. {exc}")
+        return
+    hosted.record.finish()
+
+
+def restore_source(hosted: Hosted) -> None:
+    """Let it run on if libvirt left it standing, and give it its snapshots back."""
+    marker, folders = hosted.record.kept.get("marker"), hosted.record.kept.get("folders", ())
+    for folder in folders:
+        quietly(lambda: sharing.remove_marker(hosted.source, folder, marker))  # noqa: B023 - called at once
+    here = hosted.on_source()
+    if here is None:
+        return
+    if stands_on_its_way(here) and not migration.running(hosted.source, hosted.uuid) and not lives(hosted.on_target()):
+        virt_machine.resume(hosted.source, hosted.uuid)
+        hosted.work.log(f"It stood still on {hosted.source_host.name} and runs again.")
+    carrying.give_snapshots(hosted, hosted.source)
+
+
+def clean_target(hosted: Hosted) -> None:
+    """Only what this move has brought there. Raises HostUnreachable when nobody can say."""
+    if not hosted.record.kept.get("target_was_free"):
+        return
+    there = hosted.on_target()
+    if is_arriving(there):
+        try:
+            virt_machine.force_off(hosted.target, hosted.uuid)
+        except HostUnreachable:
+            raise
+        except VirtError as exc:
+            hosted.work.log(f"What came to {hosted.target_host.name} could not be ended: {exc}")
+        there = hosted.on_target()
+    if there is not None and not is_on(there) and hosted.on_source() is not None:
+        virt_machine.undefine(hosted.target, hosted.uuid)
+        hosted.work.log(f"Its definition was removed from {hosted.target_host.name} again.")
+        there = None
+    if there is None:
+        disks.remove(hosted)
+
+
+def remove_husk(hosted: Hosted) -> None:
+    """It lives on the target: what libvirt left of it on the source goes."""
+    here = hosted.on_source()
+    if here is None or not lives(hosted.on_target()):
+        return
+    if stands_on_its_way(here):
+        virt_machine.force_off(hosted.source, hosted.uuid)
+        hosted.work.log(f"What was left of it on {hosted.source_host.name} was ended: it stood still there.")
+        here = hosted.on_source()
+    if here is not None and not is_on(here) and hosted.options.undefine:
+        migration.forget(hosted.source, hosted.uuid)
+        hosted.work.log(f"Its definition was removed from {hosted.source_host.name}.")
+
+
+def stands_on_its_way(here: MachineSeen | None) -> bool:
+    """libvirt stopped it to let it go over, or to bring it back, and was itself stopped there. Whether it may run here depends on the target."""
+    return here is not None and here.state == Seen.PAUSED and here.reason in _ON_ITS_WAY

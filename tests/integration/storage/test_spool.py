@@ -1,0 +1,154 @@
+"""The spool between browser and worker on a real Redis, and the pump that fills it: turns, room, what is broken off."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from hosts.storage.transfers import pump, spool, tus
+from hosts.storage.transfers.limits import CHUNK_BYTES, WINDOW_BYTES
+from hosts.storage.transfers.pump import Pump
+from hosts.storage.transfers.spool import Spool
+
+MIB = 2**20
+
+
+@pytest.fixture
+def upload(redis: Path) -> Iterator[str]:
+    name = str(uuid.uuid4())
+    yield name
+    Spool(name).drop()
+
+
+@pytest.fixture
+def mine(upload: str) -> Iterator[Spool]:
+    found = Spool(upload)
+    yield found
+    found.leave()
+
+
+@pytest.fixture(autouse=True)
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pump, "_ROOM_SECONDS", 0.05)
+    monkeypatch.setattr(pump, "_clients", {})  # each test has a loop of its own
+
+
+async def bring(
+    upload: str, offset: int, *bodies: bytes, length: int | None = None, checksum: str = "", stays: bool = True
+) -> tuple[int, dict[str, str], bytes]:
+    """One PATCH, as it comes from the server: status, headers, words."""
+    coming = tus.Chunk(offset, sum(map(len, bodies)) if length is None else length, checksum)
+
+    async def django(scope: Any, receive: Any, send: Any) -> None:
+        assert (await receive())["body"] == b""  # the bytes are not for it
+        response = tus.let_in(upload, coming, timezone.now())
+        headers = [(name.encode(), value.encode()) for name, value in response.items()]
+        await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
+        await send({"type": "http.response.body", "body": b""})
+
+    left = [{"type": "http.request", "body": body, "more_body": True} for body in bodies]
+    left.append({"type": "http.request", "body": b"", "more_body": False} if stays else {"type": "http.disconnect"})
+    said: list[Any] = []
+
+    async def receive() -> Any:
+        return left.pop(0)
+
+    async def send(message: Any) -> None:
+        said.append(message)
+
+    await Pump(django, django)({"type": "http", "method": "PATCH", "path": f"{pump.PREFIX}{upload}/"}, receive, send)
+    headers = {name.decode().lower(): value.decode() for name, value in said[0]["headers"]}
+    assert tus.PUMP_HEADER.lower() not in headers
+    return said[0]["status"], headers, said[1]["body"]
+
+
+def content(mine: Spool) -> bytes:
+    chunk = mine.next(0.2)
+    return b"".join(mine.pieces(chunk)) if chunk else b""
+
+
+async def test_chunks_come_out_as_they_went_in(upload: str, mine: Spool) -> None:
+    assert (await bring(upload, 0, b"early"))[0] == 503  # no worker is at it
+    mine.open(0)
+    parts = [bytes([number]) * (3 * MIB // 2) for number in range(3)]
+    status, headers, _ = await bring(upload, 0, *parts)
+    assert status == 204 and headers["upload-offset"] == str(9 * MIB // 2)
+    status, headers, _ = await bring(upload, 9 * MIB // 2, b"end")
+    assert content(mine) == b"".join(parts)
+    assert content(mine) == b"end"
+    assert spool.accepted(upload) == 9 * MIB // 2 + 3
+    assert mine.close() and spool.accepted(upload) is None
+
+
+async def test_a_wrong_offset_is_told_the_right_one(upload: str, mine: Spool) -> None:
+    mine.open(100)
+    for offset in (0, 99, 101):
+        status, headers, _ = await bring(upload, offset, b"x")
+        assert status == 409 and headers["upload-offset"] == "100"
+    assert content(mine) == b""
+
+
+async def test_what_came_of_a_broken_chunk_counts_unless_a_checksum_is_awaited(upload: str, mine: Spool) -> None:
+    mine.open(0)
+    await bring(upload, 0, b"some", length=1000, stays=False)
+    assert spool.accepted(upload) == 4 and content(mine) == b"some"
+    checksum = f"sha1 {base64.b64encode(hashlib.sha1(b'other').digest()).decode()}"
+    await bring(upload, 4, b"oth", length=5, checksum=checksum, stays=False)
+    status, _, words = await bring(upload, 4, b"Other", checksum=checksum)
+    assert status == 460 and b"again" in words
+    assert spool.accepted(upload) == 4 and content(mine) == b""
+    assert (await bring(upload, 4, b"other", checksum=checksum))[0] == 204
+    assert content(mine) == b"other"
+
+
+async def test_more_than_was_announced_is_refused_and_dropped(upload: str, mine: Spool) -> None:
+    mine.open(0)
+    assert (await bring(upload, 0, b"x" * 50, length=10))[0] == 413
+    assert spool.accepted(upload) == 0 and content(mine) == b""
+
+
+async def test_the_spool_is_bounded_for_one_upload_and_for_all(upload: str, mine: Spool, settings: Any) -> None:
+    mine.open(0)
+    body = bytes(CHUNK_BYTES)
+    for number in range(WINDOW_BYTES // CHUNK_BYTES):
+        assert (await bring(upload, number * CHUNK_BYTES, body))[0] == 204
+    status, headers, _ = await bring(upload, WINDOW_BYTES, b"x")
+    assert status == 503 and "retry-after" in headers
+    assert len(content(mine)) == CHUNK_BYTES
+    mine.took(CHUNK_BYTES)
+    assert (await bring(upload, WINDOW_BYTES, b"x"))[0] == 204
+    settings.UPLOAD_SPOOL_MIB = 24
+    other = Spool(str(uuid.uuid4()))
+    other.open(0)
+    assert (await bring(other._upload, 0, b"x"))[0] == 503
+    other.drop()
+    other.leave()
+
+
+async def test_one_request_at_a_time_and_a_closed_spool_takes_nothing(upload: str, mine: Spool) -> None:
+    mine.open(0)
+    link = pump.client()
+    coming = pump._Coming(upload, 0, 4, "", "slow")
+    await pump._reserve(link, coming)
+    assert (await bring(upload, 0, b"x"))[0] == 423
+    assert not mine.close()  # something is coming
+    mine.open(0)  # another worker takes over: what was coming has lost its turn
+    await pump._store(link, coming, b"late")
+    assert await pump._commit(link, coming, 4) == -1
+    assert spool.accepted(upload) == 0 and content(mine) == b""
+
+
+def test_a_worker_that_comes_after_another_drops_what_that_one_left(upload: str, mine: Spool) -> None:
+    mine.open(0)
+    mine._redis.rpush(spool.chunk_key(upload, "a"), b"old")
+    mine._redis.rpush(spool.chunks_key(upload), "a:0:3")
+    mine.open(7)
+    assert mine.next(0.1) is None and not mine._redis.exists(spool.chunk_key(upload, "a"))
+    assert spool.accepted(upload) == 7
