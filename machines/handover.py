@@ -24,6 +24,7 @@ from accounts.models import Grant
 from accounts.roles import Scope
 from hosts.models import State as HostState
 from jobs.models import ACTIVE, Job
+from jobs.models import State as JobState
 from machines.models import ACTIVE_STATES, Definition, Event, Machine
 
 BY_MIGRATION = ("migrated", "postcopy", "postcopy-failed")  # libvirt's reasons for the state of a machine that came so
@@ -77,14 +78,14 @@ def take_over(origin: Origin, host_id: int, fields: Mapping[str, Any]) -> None:
 
 
 def rejoin(pk: int, host_id: int) -> Origin | None:
-    """The machine of a row is gone from its host: when another host was found to have it shortly before, moved there unseen, the two rows become this one.
+    """The machine of a row is gone from its host: when another host was found to have it shortly before, it went there unseen: both rows become this one.
 
     Returns where it came from; None when it did not go anywhere.
     """
     row = Machine.objects.filter(pk=pk, host_id=host_id, gone_at=None).select_related("host").first()
     if row is None:
         return None
-    recent = Machine.objects.filter(uuid=row.uuid, gone_at=None, reason__in=BY_MIGRATION, first_seen_at__gt=timezone.now() - _LATEST).exclude(pk=pk)
+    recent = Machine.objects.filter(uuid=row.uuid, gone_at=None, first_seen_at__gt=max(row.first_seen_at, timezone.now() - _LATEST)).exclude(pk=pk)
     twins = list(recent[:2])
     if len(twins) != 1:
         return None
@@ -125,7 +126,7 @@ def _is_seen_running(row: Machine) -> bool:
 
 def _moved_here(host_id: int, machine_ids: list[int]) -> set[int]:
     """Those that jobs of ours move to this host, or have just moved and nobody has shown here yet."""
-    recent = Q(state__in=ACTIVE) | Q(finished_at__gt=timezone.now() - _LATEST)
+    recent = Q(state__in=ACTIVE) | Q(state=JobState.DONE, finished_at__gt=timezone.now() - _LATEST)
     arrived = Event.objects.filter(machine_id=OuterRef("subject_id"), kind="moved", at__gte=OuterRef("started_at"))
     theirs = Job.objects.filter(recent, ~Exists(arrived), kind=MOVE, subject_type="machine", subject_id__in=machine_ids, params__target=host_id)
     return set(theirs.filter(started_at__isnull=False).values_list("subject_id", flat=True))

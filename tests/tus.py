@@ -65,6 +65,8 @@ class Upload:
             try:
                 if offset is None:
                     said = self.head()
+                    if said.status == 410:  # it has ended, badly
+                        return
                     assert said.status == 200, f"HEAD: {said.status} {said.body!r}"
                     offset = said.offset
                     continue
@@ -78,7 +80,7 @@ class Upload:
             if said.status == 204:
                 offset = said.offset
             else:
-                assert said.status in (409, 423, 500, 503), f"PATCH: {said.status} {said.body[:300]!r}"
+                assert said.status in (409, 410, 423, 500, 503), f"PATCH: {said.status} {said.body[:300]!r}"
                 time.sleep(0.3)
                 offset = None
 

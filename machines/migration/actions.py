@@ -14,6 +14,7 @@ from hosts.models import Host
 from jobs import submit as jobs
 from jobs.models import Job, State
 from jobs.submit import Refused
+from machines import access
 from machines.migration import ways
 from machines.migration.models import Move
 from machines.migration.options import Options
@@ -35,6 +36,12 @@ def move(asker: User | None, machine: Machine, target: Host, options: Options, p
         parent=parent,
         through=lanes_of(machine.host_id, target.pk),
     )
+
+
+def move_again(user: User, job: Job) -> Job:
+    """The move of a job that did not end well, once more (jobs.kinds.Kind.again)."""
+    machine = access.get(user, job.subject_id, Role.MANAGER)
+    return move(user, machine, target_of(user, int(job.params["target"])), Options.from_json(job.params["options"]))
 
 
 def limit(asker: User, machine: Machine, *, bandwidth_mib: int, max_downtime_ms: int) -> Job:

@@ -15,13 +15,23 @@ class MigrationConfig(AppConfig):
         from hosts import tabs
         from jobs import kinds, lanes
         from live.tabs import Deed
-        from machines.migration import figures
+        from machines.migration import actions, figures
 
         for lane in ("moves-out", "moves-in", "moves-link"):
             lanes.limit(lane, lambda: settings.MOVES_AT_ONCE)
         tabs.PARTS.add(Deed("migration-address", _("Migration address…"), "map-pin", "migration:address", 70, ADMINISTRATOR))
-        again = ("pool", "snapshots")
+        stirred = ("pool", "snapshots")
         kinds.declare(
-            kinds.Kind("machines.migration.move", "Move", "arrows-right-left", quick=False, bulk=True, cancellable=True, tells=figures.words, stirs=again),
-            kinds.Kind("machines.migration.clean_up", "Clean up after a move", "trash", quick=False, stirs=again),
+            kinds.Kind(
+                "machines.migration.move",
+                "Move",
+                "arrows-right-left",
+                quick=False,
+                bulk=True,
+                cancellable=True,
+                tells=figures.words,
+                stirs=stirred,
+                again=actions.move_again,
+            ),
+            kinds.Kind("machines.migration.clean_up", "Clean up after a move", "trash", quick=False, stirs=stirred),
         )

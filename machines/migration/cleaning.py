@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from machines.migration import carrying, disks
 from machines.migration.hosting import Hosted, is_arriving, is_on, lives, quietly
 from virt import machine as virt_machine
@@ -10,18 +12,26 @@ from virt.errors import HostUnreachable, VirtError
 from virt.machine import MachineSeen
 from virt.machine import State as Seen
 
+# A libvirtd that was killed is back in a moment, and what it left there may be running.
+_PATIENCE, _PAUSE = 15.0, 1.0
 _ON_ITS_WAY = ("migrating", "postcopy", "postcopy-failed")
 
 
 def clean(hosted: Hosted) -> None:
     """The source first: the machine is to run. The target may be away; then it is cleaned when it is back (machines/migration/tidy.py)."""
     restore_source(hosted)
-    try:
-        clean_target(hosted)
-    except HostUnreachable as exc:
-        hosted.work.log(f"What may be left on {hosted.target_host.name} is removed when it answers again. {exc}")
+    until = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            clean_target(hosted)
+        except HostUnreachable as exc:
+            if time.monotonic() < until:
+                time.sleep(_PAUSE)
+                continue
+            hosted.work.log(f"What may be left on {hosted.target_host.name} is removed when it answers again. {exc}")
+        else:
+            hosted.record.finish()
         return
-    hosted.record.finish()
 
 
 def restore_source(hosted: Hosted) -> None:
@@ -43,7 +53,15 @@ def clean_target(hosted: Hosted) -> None:
     if not hosted.record.kept.get("target_was_free"):
         return
     there = hosted.on_target()
-    if is_arriving(there):
+    here = hosted.on_source()
+    twice = lives(there) and is_on(here) and not stands_on_its_way(here)
+    if twice:
+        # The target let it run, and died before it could say so; the source, which heard nothing, let it run on.
+        hosted.work.log(
+            f"It ran on both hosts for a moment; it is ended on {hosted.target_host.name} now. "
+            "If its disks are shared, both may have written to them: check its file systems."
+        )
+    if twice or is_arriving(there):
         try:
             virt_machine.force_off(hosted.target, hosted.uuid)
         except HostUnreachable:
@@ -51,7 +69,7 @@ def clean_target(hosted: Hosted) -> None:
         except VirtError as exc:
             hosted.work.log(f"What came to {hosted.target_host.name} could not be ended: {exc}")
         there = hosted.on_target()
-    if there is not None and not is_on(there) and hosted.on_source() is not None:
+    if there is not None and not is_on(there) and here is not None:
         virt_machine.undefine(hosted.target, hosted.uuid)
         hosted.work.log(f"Its definition was removed from {hosted.target_host.name} again.")
         there = None

@@ -29,7 +29,7 @@ def move(hosted: Hosted) -> dict[str, object]:
         raise  # nobody knows: the hosts are asked later
     except HostUnreachable as exc:
         cleaning.clean(hosted)  # raises the same when it was the source that is away
-        raise OperationFailed(str(exc), exc.detail) from exc
+        raise OperationFailed(f"{hosted.target_host.name} does not answer. {exc}", exc.detail) from exc
     except (VirtError, Cancelled):
         cleaning.clean(hosted)
         raise

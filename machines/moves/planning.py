@@ -154,10 +154,10 @@ def _too_full(place: Place, guest: Guest) -> str:
 
 
 def _share_free(place: Place, guest: Guest) -> float:
-    """Afterwards; what is not known comes last."""
+    """Afterwards, in percent: less than that is no difference. What is not known comes last."""
     if not place.memory_bytes:
         return -1.0
-    return (place.free_bytes - (guest.memory_bytes if guest.running else 0)) / place.memory_bytes
+    return round(100 * (place.free_bytes - (guest.memory_bytes if guest.running else 0)) / place.memory_bytes)
 
 
 def _less(pool: Shelf, taken: int) -> Shelf:

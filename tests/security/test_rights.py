@@ -17,7 +17,7 @@ from accounts import tokens
 from accounts.models import Token, User
 from jobs.models import Job, State
 from tests.security.endpoints import ANYBODY, ASKED_ELSEWHERE, CALLS, PAGES, SIGNED_IN, Row, addresses, calls
-from tests.security.world import Thing, World, fingerprint, kinds
+from tests.security.world import Thing, World, fingerprint, kinds, writes
 
 SignIn = Callable[[User | None], Client]
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
@@ -200,8 +200,9 @@ def _check(row: Row, method: str, world: World, who: str, *, near: bool, ask: Ca
     """The answer is the one that the row says, and only who may changes anything."""
     needs, level = row.needs[method], world.level(who, row.about, near=near)
     with transaction.atomic():
-        answer = ask()
-        changed = fingerprint() != world.before
+        with writes() as written:
+            answer = ask()
+        changed = bool(written) and fingerprint() != world.before
         transaction.set_rollback(True)
     what = f"{method} by {who} on what is {'theirs' if near else 'foreign'}: {answer.status_code} {answer.content[:300] if not answer.streaming else ''}"
     if row.about in ("host", "machine", "job", *kinds()) and level == 0:

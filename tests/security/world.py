@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
@@ -11,6 +14,7 @@ from typing import Any
 
 from django.apps import apps
 from django.conf import settings
+from django.db import connection
 from django.utils import timezone
 
 from accounts import tokens
@@ -122,6 +126,25 @@ def kinds() -> dict[str, Kind]:
     """The kinds of objects that the files of tests/security/apps add as `KINDS`."""
     files = [import_module(f"tests.security.apps.{path.stem}") for path in sorted((Path(__file__).parent / "apps").glob("*.py"))]
     return {name: kind for file in files for name, kind in getattr(file, "KINDS", {}).items()}
+
+
+@contextmanager
+def writes() -> Iterator[list[str]]:
+    """What is sent to the database meanwhile that may change what `fingerprint` is of: that takes long, and most requests write nothing."""
+    found: list[str] = []
+
+    def look(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: dict[str, Any]) -> Any:
+        if not _HARMLESS.match(sql):
+            found.append(sql)
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(look):
+        yield found
+
+
+_HARMLESS = re.compile(
+    r"""\s*(SELECT|SAVEPOINT|RELEASE|ROLLBACK|BEGIN|INSERT\ INTO\ "(accounts_auditentry|django_session)"|UPDATE\ "django_session")""", re.VERBOSE
+)
 
 
 def fingerprint() -> str:

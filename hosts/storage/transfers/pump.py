@@ -1,6 +1,7 @@
 """The bytes of an upload's chunk: from the browser's connection into Redis, piece by piece, past Django.
 
-1. Django answers the request without its body: session, rights, form token, protocol (views.py). Only a yes goes on.
+1. Django answers the request without its body: session, rights, form token, protocol (views.py). Only a yes goes on. For a second
+   it is good for the next chunks of the same upload from the same browser: at full speed there are thirty a second.
 2. The chunk gets its turn and its room in the spool; the browser waits meanwhile, unread.
 3. Pieces go to Redis as they come; memory: one piece a request.
 4. A whole one counts. Of a broken one counts what came, if no checksum says otherwise.
@@ -22,11 +23,12 @@ from typing import Any
 
 import redis.asyncio
 from django.conf import settings
+from django.utils.datastructures import CaseInsensitiveMapping
 from redis.exceptions import RedisError
 
-from hosts.storage.transfers import spool
+from hosts.storage.transfers import spool, tus
 from hosts.storage.transfers.limits import PIECE_BYTES, WINDOW_BYTES, spool_bytes
-from hosts.storage.transfers.tus import PUMP_HEADER, VERSION
+from hosts.storage.transfers.tus import PUMP_HEADER
 
 logger = logging.getLogger(__name__)
 
@@ -38,6 +40,10 @@ Headers = list[tuple[bytes, bytes]]
 
 PREFIX = "/storage/uploads/"
 _HEADER = PUMP_HEADER.lower().encode()
+_VERSION = (b"tus-resumable", tus.VERSION.encode())
+_YES_SECONDS = 1.0
+_MOST_YES = 500
+_ASKED_WITH = (b"cookie", b"x-csrftoken", b"tus-resumable", b"origin", b"referer", b"host", b"x-forwarded-proto", b"sec-fetch-site")
 _ROOM_SECONDS = 20.0  # for a place in the spool, or a worker
 _SILENCE_SECONDS = 45.0  # of a browser in the middle of a chunk
 _HOLD_EVERY_SECONDS = 10.0
@@ -58,8 +64,18 @@ class _Answer:
 
 
 @dataclass(frozen=True)
+class _Yes:
+    """Of Django's: to which upload, of what size; and the headers of the answer."""
+
+    upload: str
+    size_bytes: int
+    headers: Headers
+    until: float
+
+
+@dataclass(frozen=True)
 class _Coming:
-    """The chunk that Django let in, and the request's own name in the spool."""
+    """A chunk that was let in, and the request's own name in the spool."""
 
     upload: str
     offset: int
@@ -74,31 +90,58 @@ class _Refusal(Exception):
         self.status, self.headers = status, headers
 
 
+class _NobodyThere(Exception):
+    """No worker has opened the spool."""
+
+
 class Pump:
     """`django` answers requests; `otherwise` all that is no chunk."""
 
     def __init__(self, django: Application, otherwise: Application) -> None:
         self._django, self._otherwise = django, otherwise
+        self._yes: dict[tuple[object, ...], _Yes] = {}
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["method"] != "PATCH" or not scope["path"].startswith(PREFIX):
             await self._otherwise(scope, receive, send)
             return
+        try:
+            if not await self._as_before(scope, receive, send):
+                await self._by_asking(scope, receive, send)
+        except tus.Wrong as wrong:
+            await _reply(send, wrong.status, [_VERSION], str(wrong))
+        except _Refusal as no:
+            await _reply(send, no.status, [*no.headers, _VERSION], str(no))
+        except RedisError as exc:
+            logger.warning("%s: the spool is away: %s", scope["path"], exc)
+            await _reply(send, 503, [(b"retry-after", b"2"), _VERSION], "The spool is away for a moment. Try again.")
+
+    async def _as_before(self, scope: Message, receive: Receive, send: Send) -> bool:
+        """By a yes of a moment ago; False: there is none, or nobody is there to take it and Django has to call a worker."""
+        yes = self._yes.get(_key(scope))
+        if yes is None or yes.until < time.monotonic():
+            return False
+        try:
+            accepted = await _bring(_coming(scope, yes), receive, patient=False)
+        except _NobodyThere:
+            return False
+        await _reply(send, 204, [*yes.headers, (b"upload-offset", str(accepted).encode())])
+        return True
+
+    async def _by_asking(self, scope: Message, receive: Receive, send: Send) -> None:
         said = await self._ask(scope)
         if said.status != 204 or said.pump is None:
             for message in said.messages:
                 await send(message)
             return
-        coming = _Coming(request=secrets.token_hex(8), **json.loads(said.pump))
-        kept = [pair for pair in said.headers if pair[0].lower() not in (_HEADER, b"content-length", b"content-type")]
-        try:
-            accepted = await _bring(coming, receive)
-            await _reply(send, 204, [*kept, (b"upload-offset", str(accepted).encode())])
-        except _Refusal as no:
-            await _reply(send, no.status, [*no.headers, (b"tus-resumable", VERSION.encode())], str(no))
-        except RedisError as exc:
-            logger.warning("upload %s: the spool is away: %s", coming.upload, exc)
-            await _reply(send, 503, [(b"retry-after", b"2"), (b"tus-resumable", VERSION.encode())], "The spool is away for a moment. Try again.")
+        headers = [pair for pair in said.headers if pair[0].lower() not in (_HEADER, b"content-length", b"content-type", b"set-cookie")]
+        told = json.loads(said.pump)
+        yes = _Yes(str(told["upload"]), int(told["size"]), headers, time.monotonic() + _YES_SECONDS)
+        if len(self._yes) >= _MOST_YES:
+            self._yes.clear()
+        self._yes[_key(scope)] = yes
+        accepted = await _bring(_coming(scope, yes), receive)
+        await _reply(send, 204, [*headers, (b"upload-offset", str(accepted).encode())])
 
     async def _ask(self, scope: Message) -> _Answer:
         """The request without its body."""
@@ -120,12 +163,25 @@ class Pump:
         return answer
 
 
-async def _bring(coming: _Coming, receive: Receive) -> int:
-    """The offset up to which all is accepted now."""
+def _key(scope: Message) -> tuple[object, ...]:
+    """Who asks for what: all that Django's yes depended on."""
+    client = (scope.get("client") or ("",))[0]
+    return (scope["path"], client, scope.get("scheme"), *((name, value) for name, value in scope["headers"] if name in _ASKED_WITH))
+
+
+def _coming(scope: Message, yes: _Yes) -> _Coming:
+    """Raises tus.Wrong."""
+    headers = CaseInsensitiveMapping({name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]})
+    chunk = tus.chunk(headers, yes.size_bytes)
+    return _Coming(yes.upload, chunk.offset, chunk.length, chunk.checksum, secrets.token_hex(8))
+
+
+async def _bring(coming: _Coming, receive: Receive, *, patient: bool = True) -> int:
+    """The offset up to which all is accepted now. Raises _NobodyThere at once, unless it is patient."""
     if not coming.length:
         return coming.offset
     link = client()
-    await _reserve(link, coming)
+    await _reserve(link, coming, patient=patient)
     check = _Checksum(coming.checksum)
     got = 0
     try:
@@ -151,7 +207,7 @@ async def _bring(coming: _Coming, receive: Receive) -> int:
     return accepted
 
 
-async def _reserve(link: redis.asyncio.Redis, coming: _Coming) -> None:
+async def _reserve(link: redis.asyncio.Redis, coming: _Coming, *, patient: bool = True) -> None:
     """Wait for the turn, for room, for a worker."""
     keys = [spool.state_key(coming.upload), spool.OPEN_SET]
     arguments: list[str | int] = [coming.offset, coming.length, WINDOW_BYTES, spool_bytes(), coming.request, spool.HOLD_MS]
@@ -161,6 +217,8 @@ async def _reserve(link: redis.asyncio.Redis, coming: _Coming) -> None:
         word, accepted = await script(keys=keys, args=arguments)
         if word == b"ok":
             return
+        if word == b"away" and not patient:
+            raise _NobodyThere
         if word == b"offset":
             raise _Refusal(409, "The offset is another one.", (b"upload-offset", str(accepted).encode()))
         if time.monotonic() > until:

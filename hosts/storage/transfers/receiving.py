@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+import redis
 from django.utils import timezone
 
 from hosts.connections import connection_to
@@ -161,9 +162,9 @@ class Receiving:
         if writing:
             writing.abort()
 
-    def tell(self) -> None:
+    def tell(self, *, rests: bool = False) -> None:
         total = self.incoming.size_bytes
-        rate = self._rate.at(self.at)
+        rate = 0.0 if rests else self._rate.at(self.at)
         figures: dict[str, Any] = {"done_bytes": self.at, "total_bytes": total}
         if rate:
             figures |= {"bytes_per_second": round(rate), "left_seconds": round((total - self.at) / rate)}
@@ -301,31 +302,57 @@ class FromBrowser(Receiving):
     def __init__(self, work: Work) -> None:
         super().__init__(work)
         self._spool = Spool(str(self.incoming.pk))
+        self._heard = time.monotonic()
 
     def is_due(self) -> bool:
-        return self.incoming.written_bytes >= self.incoming.size_bytes or self._spool.is_wanted()
+        if self.incoming.written_bytes >= self.incoming.size_bytes:
+            return True
+        try:
+            return self._spool.is_wanted()
+        except redis.RedisError:
+            return False
 
     def pass_on(self) -> None:
-        spool, size = self._spool, self.incoming.size_bytes
-        spool.open(self.at)
-        heard = time.monotonic()
-        while self.at < size:
-            chunk = spool.next(_IDLE_SECONDS)
+        """A Redis that goes away is waited for: what counts is on the host, and the browser has the rest."""
+        is_open = False
+        self._heard = time.monotonic()
+        while self.at < self.incoming.size_bytes:
             self.stop_if_asked()
-            if chunk is None:
+            try:
+                if not is_open:
+                    self._spool.open(self.at)
+                is_open = self._pass_one()
+            except redis.RedisError as exc:
+                logger.warning("upload %s: the spool is away: %s", self.incoming.pk, exc)
+                is_open = False
                 self.confirm()
-                if not spool.is_open():  # Redis forgot it
-                    spool.open(self.at)
-                elif time.monotonic() - heard > _PATIENCE_SECONDS and spool.close():
-                    self.keep()
-                    raise Wait(WAITING_WORDS, _LONGEST_WAIT)
-                continue
-            heard = time.monotonic()
-            if chunk.offset != self.at or not self._take(chunk.length, spool.pieces(chunk)):
-                self.confirm()
-                spool.open(self.at)
+                self._give_way()
+                time.sleep(_IDLE_SECONDS)
+
+    def _pass_one(self) -> bool:
+        """One chunk, if one comes; False when the spool has to be opened anew, at what was written."""
+        spool = self._spool
+        chunk = spool.next(_IDLE_SECONDS)
+        if chunk is None:
+            self.confirm()
+            if spool.is_open() and time.monotonic() - self._heard > _PATIENCE_SECONDS and spool.close():
+                self._give_way()
+            return spool.is_open()  # False: Redis forgot it
+        self._heard = time.monotonic()
+        whole = chunk.offset == self.at and self._take(chunk.length, spool.pieces(chunk))
+        if whole:
             spool.took(self.at)
-            self.tell()
+        else:
+            self.confirm()
+        self.tell()
+        return whole
+
+    def _give_way(self) -> None:
+        """Raises Wait once nothing was heard for a while: the worker is free for others."""
+        if time.monotonic() - self._heard > _PATIENCE_SECONDS:
+            self.keep()
+            self.tell(rests=True)
+            raise Wait(WAITING_WORDS, _LONGEST_WAIT)
 
     def _take(self, length: int, pieces: Iterator[bytes]) -> bool:
         """False when Redis had lost some of it."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -75,23 +76,23 @@ def metadata(request: HttpRequest) -> dict[str, str]:
     return found
 
 
-def number(request: HttpRequest, header: str) -> int:
-    text = request.headers.get(header) or ""
+def number(headers: Mapping[str, str], header: str) -> int:
+    text = headers.get(header) or ""
     if not text.isascii() or not text.isdigit() or len(text) > _MOST_DIGITS:
         raise Wrong(400, f"{header} is not a number.")
     return int(text)
 
 
-def chunk(request: HttpRequest, size_bytes: int) -> Chunk:
-    """What a PATCH is going to bring."""
-    if request.content_type != "application/offset+octet-stream":
+def chunk(headers: Mapping[str, str], size_bytes: int) -> Chunk:
+    """What a PATCH is going to bring; `headers` by whatever case of their names."""
+    if (headers.get("Content-Type") or "").strip().lower() != "application/offset+octet-stream":
         raise Wrong(415, "The body is application/offset+octet-stream.")
-    offset, length = number(request, "Upload-Offset"), number(request, "Content-Length")
+    offset, length = number(headers, "Upload-Offset"), number(headers, "Content-Length")
     if length > CHUNK_BYTES:
         raise Wrong(413, f"A chunk has at most {CHUNK_BYTES} bytes.")
     if offset + length > size_bytes:
         raise Wrong(400, "The chunk goes beyond the end of the file.")
-    checksum = request.headers.get("Upload-Checksum") or ""
+    checksum = headers.get("Upload-Checksum") or ""
     try:
         digests.of_header(checksum)
     except Invalid as exc:
@@ -99,8 +100,8 @@ def chunk(request: HttpRequest, size_bytes: int) -> Chunk:
     return Chunk(offset, length, checksum)
 
 
-def let_in(upload: str, coming: Chunk, expires: datetime) -> HttpResponse:
-    """Yes: the pump brings the bytes, and answers."""
+def let_in(upload: str, size_bytes: int, expires: datetime) -> HttpResponse:
+    """Yes: the pump takes the bytes, and answers."""
     response = answer(204, Upload_Expires=http_date(expires.timestamp()))
-    response.headers[PUMP_HEADER] = json.dumps({"upload": upload, "offset": coming.offset, "length": coming.length, "checksum": coming.checksum})
+    response.headers[PUMP_HEADER] = json.dumps({"upload": upload, "size": size_bytes})
     return response

@@ -38,7 +38,7 @@ class WvConsoleBar extends HTMLElement {
     else if (dataset.press) { press(screen, dataset.press.split(" ")); this.#letGo(); screen.focus(); }
     else if (dataset.hold) this.#hold(button, screen);
     else if ("picture" in dataset) this.#picture(screen);
-    else if ("reading" in dataset) { const on = button.getAttribute("aria-pressed") !== "true"; button.setAttribute("aria-pressed", on); screen.readAloud?.(on); }
+    else if ("reading" in dataset) { const on = button.getAttribute("aria-pressed") !== "true"; button.setAttribute("aria-pressed", on); screen.readAloud?.(on); screen.focus(); }
   }
 
   #changed({ screen, kind, watching }) {

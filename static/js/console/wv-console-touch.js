@@ -17,10 +17,13 @@ class WvConsoleTouch extends HTMLElement {
     const screen = this.#screen;
     if (event.isComposing || !screen) return;
     event.preventDefault();
-    if (event.inputType === "deleteContentBackward") press(screen, ["Backspace"]);
-    else if (event.inputType === "insertLineBreak") press(screen, ["Enter"]);
-    else if (event.data) this.#line = this.#line.then(() => type(screen, event.data, localStorage.getItem("wv-console-layout") ?? "us"));
+    const key = { deleteContentBackward: "Backspace", insertLineBreak: "Enter" }[event.inputType];
+    if (key) this.#next(() => press(screen, [key]));
+    else if (event.data) this.#next(() => type(screen, event.data, localStorage.getItem("wv-console-layout") ?? "us"));
   }
+
+  /** In the order in which it was typed: characters take their time. */
+  #next(deed) { this.#line = this.#line.then(deed); }
 }
 
 customElements.define("wv-console-touch", WvConsoleTouch);

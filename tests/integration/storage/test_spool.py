@@ -44,11 +44,12 @@ async def bring(
     upload: str, offset: int, *bodies: bytes, length: int | None = None, checksum: str = "", stays: bool = True
 ) -> tuple[int, dict[str, str], bytes]:
     """One PATCH, as it comes from the server: status, headers, words."""
-    coming = tus.Chunk(offset, sum(map(len, bodies)) if length is None else length, checksum)
+    told = {"Content-Type": "application/offset+octet-stream", "Upload-Offset": offset, "Content-Length": sum(map(len, bodies)) if length is None else length}
+    told |= {"Upload-Checksum": checksum} if checksum else {}
 
     async def django(scope: Any, receive: Any, send: Any) -> None:
         assert (await receive())["body"] == b""  # the bytes are not for it
-        response = tus.let_in(upload, coming, timezone.now())
+        response = tus.let_in(upload, 2**40, timezone.now())
         headers = [(name.encode(), value.encode()) for name, value in response.items()]
         await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
         await send({"type": "http.response.body", "body": b""})
@@ -63,7 +64,8 @@ async def bring(
     async def send(message: Any) -> None:
         said.append(message)
 
-    await Pump(django, django)({"type": "http", "method": "PATCH", "path": f"{pump.PREFIX}{upload}/"}, receive, send)
+    sent = [(name.lower().encode(), str(value).encode()) for name, value in told.items()]
+    await Pump(django, django)({"type": "http", "method": "PATCH", "path": f"{pump.PREFIX}{upload}/", "headers": sent}, receive, send)
     headers = {name.decode().lower(): value.decode() for name, value in said[0]["headers"]}
     assert tus.PUMP_HEADER.lower() not in headers
     return said[0]["status"], headers, said[1]["body"]
@@ -143,6 +145,50 @@ async def test_one_request_at_a_time_and_a_closed_spool_takes_nothing(upload: st
     await pump._store(link, coming, b"late")
     assert await pump._commit(link, coming, 4) == -1
     assert spool.accepted(upload) == 0 and content(mine) == b""
+
+
+async def test_a_yes_is_good_for_a_moment_and_for_the_same_asker_only(upload: str, mine: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = 0
+
+    async def django(scope: Any, receive: Any, send: Any) -> None:
+        nonlocal asked
+        asked += 1
+        allowed = (b"cookie", b"mine") in scope["headers"]
+        response = tus.let_in(upload, 100, timezone.now()) if allowed else tus.answer(404)
+        await send({"type": "http.response.start", "status": response.status_code, "headers": [(n.encode(), v.encode()) for n, v in response.items()]})
+        await send({"type": "http.response.body", "body": b""})
+
+    one = Pump(django, django)
+
+    async def send_one(offset: int, cookie: bytes = b"mine", upload: str = upload, length: int = 1) -> int:
+        said: list[Any] = []
+
+        async def receive() -> Any:
+            return {"type": "http.request", "body": b"x", "more_body": False}
+
+        async def send(message: Any) -> None:
+            said.append(message)
+
+        told = [(b"content-type", b"application/offset+octet-stream"), (b"upload-offset", str(offset).encode()), (b"content-length", str(length).encode())]
+        await one({"type": "http", "method": "PATCH", "path": f"{pump.PREFIX}{upload}/", "headers": [*told, (b"cookie", cookie)]}, receive, send)
+        return int(said[0]["status"])
+
+    mine.open(0)
+    assert [await send_one(0), await send_one(1), await send_one(2)] == [204, 204, 204]
+    assert asked == 1
+    assert await send_one(3, cookie=b"another's") == 404
+    assert await send_one(3, upload=str(uuid.uuid4()), cookie=b"another's") == 404
+    assert await send_one(99, length=2) == 400  # beyond the end: seen without Django too
+    assert asked == 3
+    monkeypatch.setattr(pump, "_YES_SECONDS", -1.0)
+    one._yes.clear()
+    assert [await send_one(3), await send_one(4)] == [204, 204]
+    assert asked == 5
+    while mine.next(0.05):
+        pass
+    mine.close()
+    assert await send_one(5) == 503  # nobody is there: Django is asked, so that it calls a worker
+    assert asked == 6
 
 
 def test_a_worker_that_comes_after_another_drops_what_that_one_left(upload: str, mine: Spool) -> None:

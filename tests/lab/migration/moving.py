@@ -68,6 +68,9 @@ class Moving(Writing):
         self.done(self.ask_to_move(target, **wish))
         self.is_only_on(target, number)
         there = self.on(target)
+        if there.guest.state == "running":
+            # On a busy machine it takes longer than libvirt's five seconds, and libvirt does not ask again after that.
+            there.guest.host.virsh("guest-agent-timeout", there.guest.uuid, "--timeout", "60")
         if there.guest.state == "running" and self.stack.machine(self.guest.name)["agent"]:
             there.guest.wait_for_agent()
         return there

@@ -22,7 +22,7 @@ from tests.lab import halting
 from tests.lab.guests import Image
 from tests.lab.lab import Guest, Host, Lab
 from tests.lab.migration.moving import LOCAL, Moving, make_pools, set_ways
-from tests.stack import Stack
+from tests.stack import Role, Stack
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.timeout(300)
@@ -133,7 +133,7 @@ def _die(death: Death, it: Moving, stack: Stack, source: Host, target: Host) -> 
 
 
 @contextmanager
-def _at(death: Death, it: Moving, source: Host, target: Host, kill: Callable[[], None]) -> Iterator[threading.Event]:
+def _at(death: Death, it: Moving, source: Host, target: Host, kill: Callable[[], object]) -> Iterator[threading.Event]:
     """Kill with the event that begins the phase."""
     happened = threading.Event()
     if death.phase not in _EVENTS:
@@ -156,12 +156,12 @@ def _at(death: Death, it: Moving, source: Host, target: Host, kill: Callable[[],
             connection.close()
 
 
-def _deadly(death: Death, it: Moving, stack: Stack, source: Host, target: Host) -> Callable[[], None]:
+def _deadly(death: Death, it: Moving, stack: Stack, source: Host, target: Host) -> Callable[[], object]:
     """A deed that takes a millisecond: whom to kill is looked up before, as far as they live already."""
     host = target if death.who.endswith("target") else source
     if death.who in ("worker", "watcher", "broker"):
-        role = {"worker": "long", "watcher": "watcher", "broker": "redis"}[death.who]
-        return lambda: stack.kill(role)  # type: ignore[arg-type]
+        roles: dict[str, tuple[Role, ...]] = {"worker": ("long", "bulk"), "watcher": ("watcher",), "broker": ("redis",)}
+        return lambda: [stack.kill(role) for role in roles[death.who]]
     if death.who.startswith("libvirtd"):
         pid = _libvirtd(host)
         return lambda: os.kill(pid, signal.SIGKILL)

@@ -54,6 +54,7 @@ def hosts(lab: Lab, stack: Stack) -> Iterator[tuple[Host, Host]]:
     one.run("umount", "/srv/small")
 
 
+@pytest.mark.timeout(420)  # a dead worker is known to be dead after half a minute
 def test_broken_by_everything_and_gone_on_with(lab: Lab, stack: Stack, hosts: tuple[Host, Host]) -> None:
     """The worker dies and, at the same moment, a host loses power and some of what it had acknowledged. Meanwhile a third upload
     outlives its browser's connection, the web process and Redis."""

@@ -59,9 +59,9 @@ def test_every_text_is_read_and_written_back_the_same(text: str) -> None:
 
 
 def test_a_long_hostile_text_is_read_at_once() -> None:
-    before = time.perf_counter()
+    before = time.process_time()
     parse('"' * 100_000 + "a," * 100_000 + "*" * 100_000)
-    assert time.perf_counter() - before < 0.2
+    assert time.process_time() - before < 0.2
 
 
 def test_every_hint_is_a_filter_without_a_problem() -> None:
