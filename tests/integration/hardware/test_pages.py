@@ -142,7 +142,7 @@ def test_passwords_stay_out_of_jobs_pages_and_logs(manager: Client, machine: Mac
     job = Job.objects.get()
     assert "t0p-secret" not in json.dumps(job.params) + json.dumps(list(AuditEntry.objects.values()), default=str)
     token = job.params["edits"][0]["values"]["password"]
-    kept = metrics.store().get("wv:hardware:secret:" + token)
+    kept = metrics.store().get("wv:jobs:secret:" + token)
     assert kept
     assert b"t0p-secret" not in kept
     assert secrets.take(token) == "t0p-secret"
