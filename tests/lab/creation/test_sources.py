@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 import uuid
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -19,6 +21,7 @@ from machines.creation.order import DiskOrder, NicOrder, Order
 from machines.models import Machine
 from tests.inventory import person
 from tests.lab.creation.conftest import POOL
+from tests.lab.guests import Image
 from tests.lab.lab import Guest, Host
 from tests.waiting import wait_until
 from virt.errors import HostUnreachable, Invalid, VirtError
@@ -68,20 +71,42 @@ def test_its_guest_answers(wanted: Order, row: HostRow, stocked: Host) -> None:
 
 
 def test_what_has_no_system_yet_runs_its_firmware(row: HostRow, stocked: Host) -> None:
-    """Nothing to boot from, the network, a definition of one's own."""
-    for name, wanted in (("bare", order("empty")), ("from-network", order("network", disks=(DiskOrder(POOL, 8 * MIB),)))):
-        find("machines.creation.create")(make(row, name, wanted))
-        assert stocked.virsh("domstate", name) == "running"
-    xml = stocked.virsh("dumpxml", "bare", "--inactive")
+    find("machines.creation.create")(make(row, "bare", order("empty")))
+    assert stocked.virsh("domstate", "bare") == "running"
+    stocked.virsh("destroy", "bare")
+    stocked.virsh("undefine", "bare")
+
+
+@pytest.fixture
+def boots(stocked: Host, tiny_guest: Image) -> Iterator[str]:
+    """The name of a network that gives its machines the tiny guest to boot from."""
+    folder = stocked.lab.shared / "boot-h1"
+    folder.mkdir(exist_ok=True)
+    shutil.copyfile(tiny_guest.kernel, folder / "vmlinuz")
+    shutil.copyfile(tiny_guest.initrd, folder / "initrd.gz")
+    (folder / "boot.ipxe").write_text("#!ipxe\nkernel vmlinuz console=ttyS0 quiet initrd=initrd.gz\ninitrd initrd.gz\nboot\n")
+    xml = """<network><name>boots</name><bridge name='virbr-boots'/><ip address='10.77.3.1' prefix='24'><tftp root='/srv/shared/boot-h1'/>
+      <dhcp><range start='10.77.3.10' end='10.77.3.50'/><bootp file='boot.ipxe'/></dhcp></ip></network>"""
+    (folder / "network.xml").write_text(xml)
+    stocked.virsh("net-define", str(folder / "network.xml"))
+    stocked.virsh("net-start", "boots")
+    yield "boots"
+    stocked.virsh("net-destroy", "boots")
+    stocked.virsh("net-undefine", "boots")
+
+
+def test_what_boots_from_the_network_and_what_is_given_as_xml_answer(row: HostRow, stocked: Host, boots: str) -> None:
+    find("machines.creation.create")(make(row, "from-network", order("network", disks=(DiskOrder(POOL, 8 * MIB),), nics=(NicOrder(boots),))))
+    Guest(stocked, "from-network", Creation.objects.get().uuid).wait_for_agent(seconds=150)
+    xml = stocked.virsh("dumpxml", "from-network", "--inactive")
+    stocked.virsh("destroy", "from-network")
     work = make(row, "own-xml", order("xml"))
     Creation.objects.filter(name="own-xml").update(sealed=seal(json.dumps({"xml": xml, "password_hash": "", "user_data": ""})))
-    stocked.virsh("destroy", "bare")
     find("machines.creation.create")(work)
     made = Creation.objects.get(name="own-xml")
-    assert stocked.virsh("domuuid", "own-xml") == made.uuid
     assert made.sealed == ""
-    for name in ("from-network", "own-xml"):
-        stocked.virsh("destroy", name)
+    Guest(stocked, "own-xml", made.uuid).wait_for_agent(seconds=150)
+    stocked.virsh("destroy", "own-xml")
 
 
 def test_every_format_becomes_the_same_disk(row: HostRow, stocked: Host) -> None:
