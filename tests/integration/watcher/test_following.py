@@ -100,7 +100,7 @@ def test_the_host_itself_is_described(daemon: FleetHost, watch: Watch) -> None:
         network = there.networkLookupByName("default")
         network.destroy()
         try:
-            wait_until("the stopped network is seen", lambda: not Host.objects.get(pk=host.pk).networks[0]["active"], seconds=6)
+            wait_until("the stopped network is seen", lambda: not Host.objects.get(pk=host.pk).networks[0]["active"], seconds=15)
         finally:
             network.create()
 
