@@ -267,6 +267,8 @@ prepare_network() {
   ip -n "$PREFIX-sw" link delete "v$number" 2>/dev/null || true
   ip -n "$PREFIX-sw" link add "v$number" type veth peer name eth0 netns "$namespace"
   ip -n "$PREFIX-sw" link set "v$number" master br0 up
+  # The same card after a power cut: with another one the other hosts would talk to the old one for a minute.
+  ip -n "$namespace" link set eth0 address "$(printf '02:77:65:62:00:%02x' "$number")"
   ip -n "$namespace" address add "$NET.$((10 + number))/24" dev eth0
   ip -n "$namespace" link set eth0 up
   ip -n "$namespace" route add default via "$NET.1"

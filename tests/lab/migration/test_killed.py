@@ -123,7 +123,10 @@ def _die(death: Death, it: Moving, stack: Stack, source: Host, target: Host) -> 
     with _at(death, it, source, target, kill) as happened:
         job = it.ask_to_move(target.name, storage={"vda": "local"}, **slowly)
         if words := _PHASES.get(death.phase):
-            wait_until(f"{words}", lambda: stack.job(job)["phase"] == words and '"memory_left"' in stack.job(job)["figures"], seconds=60, every=0.02)
+            try:
+                wait_until(words, lambda: stack.job(job)["phase"] == words and '"memory_left"' in stack.job(job)["figures"], seconds=60, every=0.02)
+            except AssertionError:
+                raise AssertionError((stack.job(job), source.virsh("domjobinfo", it.guest.uuid), stack.log[-3000:])) from None
             kill()
             happened.set()
         assert happened.wait(60), (stack.job(job), stack.log[-3000:])
