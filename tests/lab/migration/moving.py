@@ -68,12 +68,15 @@ class Moving(Writing):
         self.done(self.ask_to_move(target, **wish))
         self.is_only_on(target, number)
         there = self.on(target)
-        if there.guest.state == "running":
-            # On a busy machine it takes longer than libvirt's five seconds, and libvirt does not ask again after that.
-            there.guest.host.virsh("guest-agent-timeout", there.guest.uuid, "--timeout", "60")
+        there.be_patient()
         if there.guest.state == "running" and self.stack.machine(self.guest.name)["agent"]:
             there.guest.wait_for_agent()
         return there
+
+    def be_patient(self) -> None:
+        """On a busy machine its agent takes longer than libvirt's five seconds, and libvirt does not ask again after that."""
+        if self.guest.state == "running":
+            self.guest.host.virsh("guest-agent-timeout", self.guest.uuid, "--timeout", "60")
 
     def is_only_on(self, target: str, number: int) -> None:
         """One machine, one row: the one that it had."""
