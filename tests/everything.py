@@ -22,6 +22,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 AT_ONCE = 3
+TRIES_OF_A_CRASH = 4
 LONGEST = 800  # seconds for a group: one that hangs is ended, with what its threads were at, and is run once more
 COUNTED = ("passed", "failed", "error", "errors", "skipped", "xfailed", "xpassed")
 
@@ -87,7 +88,8 @@ def groups() -> list[Group]:
         _group("browser", HERE / "browser"),
         *(_group(f"lab, {folder.name}", folder) for folder in sorted(folders, key=_size, reverse=True)),
         _group("lab itself", *sorted(lab.glob("test_*.py"))),
-        _group("integration, watcher", HERE / "integration" / "watcher"),  # alone: libvirt's client (9.0) may crash when a daemon dies under it
+        # Each alone: libvirt's client (9.0) may crash when a daemon dies under it.
+        *(_group(f"integration, watcher, {file.stem}", file) for file in sorted((HERE / "integration" / "watcher").glob("test_*.py"))),
         _group("security", HERE / "security"),
         _group("unit", HERE / "unit"),
     ]
@@ -126,9 +128,12 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 def _again(ended: Ended, caches: Path, more: Sequence[str]) -> Ended:
-    """What failed, once; a group that broke off twice gets a last try."""
-    second = _run(ended.group, caches, [*more, *_once_more(ended)])
-    return _run(ended.group, caches, more) if second.broke_off else second
+    """What failed, once; a group that broke off, until it comes to its end."""
+    for _ in range(TRIES_OF_A_CRASH):
+        ended = _run(ended.group, caches, [*more, *_once_more(ended)])
+        if not ended.broke_off:
+            break
+    return ended
 
 
 def _once_more(ended: Ended) -> list[str]:
