@@ -168,7 +168,7 @@ class Follower:
         self._backoff.connected()
         self._stand(ONLINE)
         logger.info("host=%s online: %d machines, all seen after %.0f ms", self.target.name, len(self._known), (time.monotonic() - began) * 1000)
-        life.errands.send("info", self._ask_info, most=1)
+        life.errands.send("info", partial(self._ask_info, life), most=1)
         life.rounds.soon("stores", time.monotonic())
         for name in life.studies:
             life.rounds.soon(name, time.monotonic())
@@ -202,7 +202,7 @@ class Follower:
                 life.studied.clear()  # read next, they are compared with their rows again
                 self._sync(life.connection)
             elif name == "stores":
-                life.errands.send("stores", self._ask_stores, most=1)
+                life.errands.send("stores", partial(self._ask_stores, life), most=1)
                 life.errands.send("leases", self._ask_leases, most=1)
             elif not life.errands.send(name, partial(self._read_study, life, life.studies[name]), most=1):
                 life.rounds.within(name, _STUDY_AFTER, now)  # it is being read: what stirred it may have come too late for that
@@ -399,13 +399,15 @@ class Follower:
 
     # ── the host itself ──
 
-    def _ask_info(self, connection: Connection) -> None:
+    def _ask_info(self, life: Life, connection: Connection) -> None:
         """Up to a minute on a fresh libvirtd, which tries its emulators first."""
-        described = host_inventory.described(connection.info())
+        with life.reading(connection) as reader:
+            described = host_inventory.described(reader.info())
         self._mailbox.tell(partial(self._host_told, described))
 
-    def _ask_stores(self, connection: Connection) -> None:
-        briefs = host_inventory.briefs(connection.pools(), connection.networks())
+    def _ask_stores(self, life: Life, connection: Connection) -> None:
+        with life.reading(connection) as reader:
+            briefs = host_inventory.briefs(reader.pools(), reader.networks())
         self._mailbox.tell(partial(self._host_told, briefs))
 
     def _host_told(self, seen: dict[str, Any]) -> None:
