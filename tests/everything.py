@@ -128,10 +128,10 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 def _again(ended: Ended, caches: Path, more: Sequence[str]) -> Ended:
-    """What failed, once; a group that broke off, until it comes to its end."""
+    """What failed, once; a group that crashed, until it comes to its end. One that hangs is not waited for again and again."""
     for _ in range(TRIES_OF_A_CRASH):
         ended = _run(ended.group, caches, [*more, *_once_more(ended)])
-        if not ended.broke_off:
+        if not ended.broke_off or ended.seconds >= LONGEST:
             break
     return ended
 
