@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from django.db import DatabaseError
 from django.db import connection as database
 
 from hosts.connections import another_to
@@ -122,6 +123,9 @@ def followed(hosted: Hosted) -> Iterator[Progress]:
                         while not over.wait(LOOK_SECONDS):
                             progress.look(connection)
                 except VirtError:
+                    over.wait(LOOK_SECONDS)
+                except DatabaseError:  # too busy, or away for a moment: without this look nobody could stop the move
+                    database.close()
                     over.wait(LOOK_SECONDS)
         finally:
             database.close()
