@@ -33,5 +33,17 @@ class MigrationConfig(AppConfig):
                 stirs=stirred,
                 again=actions.move_again,
             ),
+            kinds.Kind(
+                "machines.migration.resume",
+                "Resume a broken move",
+                "arrows-right-left",
+                quick=False,
+                bulk=True,
+                cancellable=True,
+                tells=figures.words,
+                stirs=stirred,
+                again=actions.resume_again,
+                stops=_("No more is tried. Both halves stay as they are."),
+            ),
             kinds.Kind("machines.migration.clean_up", "Clean up after a move", "trash", quick=False, stirs=stirred),
         )

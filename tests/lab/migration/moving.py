@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
+
+import libvirt
 
 from tests.lab.guests import Image
 from tests.lab.lab import Guest, Host, Lab
@@ -36,6 +42,38 @@ def make_pools(lab: Lab) -> None:
                 host.virsh("pool-autostart", name)
             if name not in host.virsh("pool-list", "--name").split():
                 host.virsh("pool-start", name)
+
+
+@contextmanager
+def when(host: Host, uuid: str, event: int, deed: Callable[[], object], *, detail: int | None = None) -> Iterator[threading.Event]:
+    """Do it, once, as libvirt on a host tells of an event of a machine; what is yielded says that it was done."""
+    happened = threading.Event()
+
+    def seen(_connection: object, domain: libvirt.virDomain, which: int, why: int, _opaque: object) -> None:
+        if which == event and detail in (None, why) and domain.UUIDString() == uuid and not happened.is_set():
+            deed()
+            happened.set()
+
+    _turn_events()
+    connection = libvirt.open(host.uri)
+    connection.domainEventRegisterAny(None, libvirt.VIR_DOMAIN_EVENT_ID_LIFECYCLE, seen, None)  # type: ignore[arg-type]
+    try:
+        yield happened
+    finally:
+        with suppress(libvirt.libvirtError):
+            connection.close()
+
+
+def _turn_events() -> None:
+    """libvirt's loop, once in this process."""
+    from virt.loop import Loop
+
+    Loop.start()
+
+
+def plug_cable(lab: Lab, name: str, state: str) -> None:
+    """ "down": the other hosts don't reach this one any more, nor it them. The portal does, by its socket."""
+    subprocess.run(["ip", "-n", f"wv{lab.slot}-sw", "link", "set", f"v{lab[name].number}", state], check=True)
 
 
 class Moving(Writing):
@@ -101,8 +139,10 @@ class Moving(Writing):
         self.sh("( while :; do dd if=/dev/urandom of=/dev/vda bs=1M seek=32 count=2 conv=notrunc 2>/dev/null; sync; sleep 0.3; done ) >/dev/null 2>&1 &")
 
     def digest(self, mib: int) -> str:
-        """Of what `fill` wrote."""
-        return self.sh(f"dd if=/dev/vda bs=1M skip=1 count={mib} iflag=direct 2>/dev/null | md5sum")
+        """Of what `fill` wrote, all of it: one that could not be read to its end is no digest."""
+        told = self.sh(f"dd if=/dev/vda bs=1M skip=1 count={mib} iflag=direct 2>/tmp/read | md5sum; cat /tmp/read")
+        assert f"{mib}+0 records in" in told, told
+        return told.split()[0]
 
     @property
     def disk_path(self) -> str:

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import libvirt
@@ -21,7 +22,7 @@ import pytest
 from tests.lab import halting
 from tests.lab.guests import Image
 from tests.lab.lab import Guest, Host, Lab
-from tests.lab.migration.moving import LOCAL, Moving, make_pools, set_ways
+from tests.lab.migration.moving import LOCAL, Moving, make_pools, set_ways, when
 from tests.stack import Role, Stack
 from tests.waiting import wait_until
 
@@ -92,7 +93,8 @@ def test_somebody_dies(death: Death, it: Moving, stack: Stack, lab: Lab) -> None
     left = {"source": it.files_on(source, LOCAL), "target": it.files_on(target, LOCAL)}
     state = Guest(there, it.guest.name, it.guest.uuid).state
     log = [line["text"] for line in stack.rows("SELECT text FROM jobs_jobline WHERE job_id = ?", job)]
-    _report(death, ended, there, state, left)
+    tell = partial(_report, death, ended, there, state, left)
+    tell("not read")
     it.is_only_on(there.name, number)
     assert ended["state"] in ("done", "failed", "interrupted"), (ended, log)
     killed_there = death.who == f"qemu-{'target' if there is target else 'source'}" or (there is target and death.who == "power-target")
@@ -106,7 +108,9 @@ def test_somebody_dies(death: Death, it: Moving, stack: Stack, lab: Lab) -> None
         there.virsh("destroy", it.guest.uuid)
     there.virsh("start", it.guest.uuid)
     there_it.guest.wait_for_agent(seconds=90)
-    assert there_it.digest(24) == digest, log
+    same = there_it.digest(24) == digest
+    tell("the same" if same else "differs")
+    assert same, log
     assert stack.rows("SELECT * FROM migration_move WHERE done_at IS NULL") == [], log
 
 
@@ -141,25 +145,12 @@ def _die(death: Death, it: Moving, stack: Stack, source: Host, target: Host) -> 
 @contextmanager
 def _at(death: Death, it: Moving, source: Host, target: Host, kill: Callable[[], object]) -> Iterator[threading.Event]:
     """Kill with the event that begins the phase."""
-    happened = threading.Event()
     if death.phase not in _EVENTS:
-        yield happened
+        yield threading.Event()
         return
     which, wanted = _EVENTS[death.phase]
-
-    def seen(_connection: object, domain: libvirt.virDomain, event: int, _detail: int, _opaque: object) -> None:
-        if event == wanted and domain.UUIDString() == it.guest.uuid and not happened.is_set():
-            kill()
-            happened.set()
-
-    _turn_events()
-    connection = libvirt.open((source if which == "source" else target).uri)
-    connection.domainEventRegisterAny(None, libvirt.VIR_DOMAIN_EVENT_ID_LIFECYCLE, seen, None)  # type: ignore[arg-type]
-    try:
+    with when(source if which == "source" else target, it.guest.uuid, wanted, kill) as happened:
         yield happened
-    finally:
-        with suppress(libvirt.libvirtError):
-            connection.close()
 
 
 def _deadly(death: Death, it: Moving, stack: Stack, source: Host, target: Host) -> Callable[[], object]:
@@ -203,16 +194,10 @@ def _libvirtd(host: Host) -> int:
     return int(subprocess.run(["pgrep", "--oldest", "--exact", "--ns", init, "--nslist", "pid", "libvirtd"], capture_output=True, text=True).stdout)
 
 
-def _turn_events() -> None:
-    """libvirt's loop, once in this process."""
-    from virt.loop import Loop
-
-    Loop.start()
-
-
-def _report(death: Death, ended: dict, there: Host, state: str, left: dict[str, set[str]]) -> None:  # type: ignore[type-arg]
+def _report(death: Death, ended: dict, there: Host, state: str, left: dict[str, set[str]], disk: str) -> None:  # type: ignore[type-arg]
+    """For the table of all deaths. One whose disk was not read says so."""
     files = "; ".join(f"{where}: {', '.join(sorted(names)) or 'nothing'}" for where, names in left.items())
-    line = f"| {death.who} | {death.phase} | {ended['state']} | {there.name}, {state} | {files} | {ended['error'][:110]} |"
+    line = f"| {death.who} | {death.phase} | {ended['state']} | {there.name}, {state} | {files} | disk: {disk} | {ended['error'][:160]} |"
     with Path(os.environ.get("WEBVIRT_DEATHS_TABLE", os.devnull)).open("a") as table:
         table.write(line + "\n")
     print(line)
