@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NoReturn
 
+from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from accounts import audit
@@ -14,6 +15,7 @@ from hosts.models import Host
 from jobs import submit as jobs
 from jobs.models import Job, State
 from jobs.submit import Refused, Subject
+from live.tabs import Notice
 from machines import access
 from machines.migration import ways
 from machines.migration.models import Move
@@ -55,6 +57,16 @@ def resume_again(user: User, job: Job) -> Job:
 def broken_of(machine: Machine) -> Move | None:
     """The move of ours that broke after the guest had gone over, and was not mended yet."""
     return Move.objects.filter(uuid=machine.uuid, broken_at__isnull=False, done_at=None).select_related("job", "source", "target").first()
+
+
+def notice(machine: Machine) -> Notice | None:
+    """For the page of one whose post-copy broke."""
+    if machine.reason != "postcopy-failed":
+        return None
+    if broken_of(machine) is None:
+        return Notice(_("Its move broke after the guest had gone over, and its memory is not whole any more: it can’t go on. Force it off, and start it anew."))
+    words = _("Its move broke after the guest had gone over: half of its memory is on each host, and it can’t go on. Nothing is lost while both halves stay.")
+    return Notice(words, reverse("moves:one", args=[machine.pk]), _("Resume the move"))
 
 
 def resume(asker: User, machine: Machine) -> Job:

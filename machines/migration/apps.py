@@ -15,11 +15,13 @@ class MigrationConfig(AppConfig):
         from hosts import tabs
         from jobs import kinds, lanes
         from live.tabs import Deed
+        from machines import tabs as machine_tabs
         from machines.migration import actions, figures
 
         for lane in ("moves-out", "moves-in", "moves-link"):
             lanes.limit(lane, lambda: settings.MOVES_AT_ONCE)
         tabs.PARTS.add(Deed("migration-address", _("Migration address…"), "map-pin", "migration:address", 70, ADMINISTRATOR))
+        machine_tabs.PARTS.watch(actions.notice)
         stirred = ("pool", "snapshots")
         kinds.declare(
             kinds.Kind(

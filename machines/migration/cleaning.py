@@ -44,6 +44,8 @@ def _keep_halves(hosted: Hosted) -> None:
         hosted.work.log(f"Half of its memory is on {hosted.source_host.name}, half on {hosted.target_host.name}. Both are left as they are.")
         return
     hosted.work.log(f"It went over to {hosted.target_host.name} and is not there any more. What stands still on {hosted.source_host.name} can't run on.")
+    if made := [item["volume"] for item in hosted.record.made]:
+        hosted.work.log(f"What was copied to {hosted.target_host.name} may be newer than what is here, and is kept: {', '.join(made)}.")
     hosted.record.finish()
 
 

@@ -36,8 +36,16 @@ def is_broken(hosted: Hosted) -> bool:
 
 
 def mended(hosted: Hosted) -> bool:
-    """Send the rest. False when it is not broken in this way; raises Halved when it stays so."""
-    if not (is_broken(hosted) and is_half(hosted.on_target())):
+    """Send the rest. False when it is not broken in this way; raises Halved when it stays so, OperationFailed when the other half is gone."""
+    if not is_broken(hosted):
+        return False
+    there = hosted.on_target()
+    if there is None:
+        raise OperationFailed(
+            f"The link broke as the guest went over, and {hosted.target_host.name} has given up what had come. What is left on {hosted.source_host.name} "
+            "can't run on: force it off, and start it anew."
+        )
+    if not is_half(there):
         return False
     hosted.record.note_broken()
     hosted.work.phase("The link broke after the guest had gone over; the rest of its memory is sent again")

@@ -169,10 +169,10 @@ def test_a_link_that_breaks_after_the_guest_went_over(wanderer: Moving, moving: 
     target = lab["h2" if source.name == "h1" else "h1"]
     it.remember_in_memory("whole")
     it.write("before")
-    went_over = (libvirt.VIR_DOMAIN_EVENT_SUSPENDED, libvirt.VIR_DOMAIN_EVENT_SUSPENDED_POSTCOPY)
+    went_over = (libvirt.VIR_DOMAIN_EVENT_RESUMED, libvirt.VIR_DOMAIN_EVENT_RESUMED_POSTCOPY)
     try:
-        with when(source, it.guest.uuid, went_over[0], lambda: plug_cable(lab, target.name, "down"), detail=went_over[1]) as cut:
-            job = it.ask_to_move(target.name, post_copy=True, bandwidth_mib=8)
+        with when(target, it.guest.uuid, went_over[0], lambda: plug_cable(lab, target.name, "down"), detail=went_over[1]) as cut:
+            job = it.ask_to_move(target.name, post_copy=True, bandwidth_mib=12)
             assert cut.wait(60), (moving.job(job), moving.log[-3000:])
         wait_until("it is said", lambda: moving.job(job)["phase"].startswith("The link broke"), seconds=60, every=0.2)
         moving.api.request("POST", f"jobs/{job}/cancel")
