@@ -61,9 +61,11 @@ def broken_of(machine: Machine) -> Move | None:
 
 def notice(machine: Machine) -> Notice | None:
     """For the page of one whose post-copy broke."""
-    if machine.reason != "postcopy-failed":
+    if not machine.is_half:
         return None
     if broken_of(machine) is None:
+        if machine.reason == "postcopy":
+            return None  # it goes on
         return Notice(_("Its move broke after the guest had gone over, and its memory is not whole any more: it can’t go on. Force it off, and start it anew."))
     words = _("Its move broke after the guest had gone over: half of its memory is on each host, and it can’t go on. Nothing is lost while both halves stay.")
     return Notice(words, reverse("moves:one", args=[machine.pk]), _("Resume the move"))

@@ -12,16 +12,16 @@ import time
 from hosts.connections import another_to
 from machines.migration import ways
 from machines.migration.following import followed
-from machines.migration.hosting import Hosted, is_half
+from machines.migration.hosting import Hosted, is_half, quietly
 from virt import migration
-from virt.errors import OperationFailed, VirtError
+from virt.errors import HostUnreachable, OperationFailed, VirtError
 from virt.migration import Order
 
 Seconds = float
 
 # libvirt on the target may learn of it later than on the source; a switch that restarts is back within minutes.
 _PATIENCE: Seconds = 180.0
-_PAUSE: Seconds = 3.0
+_PAUSE: Seconds = 2.0
 _LONGEST_PAUSE: Seconds = 15.0
 
 
@@ -53,12 +53,13 @@ def mended(hosted: Hosted) -> bool:
     while is_broken(hosted):
         try:
             _send_rest(hosted)
-        except VirtError as exc:
-            if (words := f"Not yet: {exc} {exc.detail}") != said:
-                hosted.work.log(words)
-                said = words
-        else:
             return True
+        except HostUnreachable as exc:
+            said = _tell(hosted, exc, said)
+        except VirtError as exc:
+            # The hosts meet again, and QEMU waits for its own link still, for minutes.
+            said = _tell(hosted, exc, said)
+            quietly(lambda: migration.interrupt_post_copy(hosted.source, hosted.uuid))
         if time.monotonic() > until or not _sleep(hosted, pause):
             raise Halved(
                 f"The link broke after the guest had gone over: half of its memory is on {hosted.source_host.name}, half on {hosted.target_host.name}. "
@@ -66,6 +67,14 @@ def mended(hosted: Hosted) -> bool:
             )
         pause = min(2 * pause, _LONGEST_PAUSE)
     return False
+
+
+def _tell(hosted: Hosted, exc: VirtError, before: str) -> str:
+    """Each reason once, however often it is tried."""
+    words = f"Not yet: {exc} {exc.detail}"
+    if words != before:
+        hosted.work.log(words)
+    return words
 
 
 def _send_rest(hosted: Hosted) -> None:

@@ -134,6 +134,13 @@ class Moving(Writing):
         """Its memory, for ever, but so that its agent still gets a word in on a busy machine."""
         self.sh("( while :; do dd if=/dev/urandom of=/tmp/dirt bs=256k count=8 2>/dev/null; sleep 0.3; done ) >/dev/null 2>&1 &")
 
+    def change_faster(self) -> None:
+        """More than a narrow link carries: its memory would never be the same on both hosts."""
+        self.sh("touch /tmp/fast; ( while [ -e /tmp/fast ]; do dd if=/dev/urandom of=/tmp/more bs=1M count=24 2>/dev/null; done ) >/dev/null 2>&1 &")
+
+    def change_slower(self) -> None:
+        self.sh("rm /tmp/fast /tmp/more")
+
     def keep_writing(self) -> None:
         """To the disk, for ever, behind what the test compares."""
         self.sh("( while :; do dd if=/dev/urandom of=/dev/vda bs=1M seek=32 count=2 conv=notrunc 2>/dev/null; sync; sleep 0.3; done ) >/dev/null 2>&1 &")

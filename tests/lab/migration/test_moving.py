@@ -169,6 +169,7 @@ def test_a_link_that_breaks_after_the_guest_went_over(wanderer: Moving, moving: 
     target = lab["h2" if source.name == "h1" else "h1"]
     it.remember_in_memory("whole")
     it.write("before")
+    it.change_faster()
     went_over = (libvirt.VIR_DOMAIN_EVENT_RESUMED, libvirt.VIR_DOMAIN_EVENT_RESUMED_POSTCOPY)
     try:
         with when(target, it.guest.uuid, went_over[0], lambda: plug_cable(lab, target.name, "down"), detail=went_over[1]) as cut:
@@ -190,6 +191,8 @@ def test_a_link_that_breaks_after_the_guest_went_over(wanderer: Moving, moving: 
     assert resumed["state"] == "done", resumed
     it.is_only_on(target.name, it.number)
     there = it.on(target.name)
+    there.be_patient()
+    there.change_slower()
     assert (there.word, there.in_memory) == ("before", "whole")
     assert moving.machine("wanderer")["reason"] not in HALF
     assert moving.rows("SELECT * FROM migration_move WHERE done_at IS NULL") == []
