@@ -10,7 +10,7 @@ import pytest
 from machines.models import HALF
 from tests.lab.guests import Image
 from tests.lab.lab import Lab
-from tests.lab.migration.moving import LOCAL, OTHER, Moving, make_pools, plug_cable, set_ways, when
+from tests.lab.migration.moving import LOCAL, OTHER, Moving, make_pools, notice_sooner, plug_cable, set_ways, when
 from tests.stack import Stack
 from tests.waiting import wait_until
 
@@ -167,6 +167,10 @@ def test_a_link_that_breaks_after_the_guest_went_over(wanderer: Moving, moving: 
     it = wanderer.here
     source = it.guest.host
     target = lab["h2" if source.name == "h1" else "h1"]
+    notice_sooner(source)
+    wait_until("it is followed again", lambda: moving.host(source.name)["state"] == "online", seconds=20)
+    it.be_patient()
+    it.guest.wait_for_agent()
     it.remember_in_memory("whole")
     it.write("before")
     it.change_faster()
@@ -177,7 +181,7 @@ def test_a_link_that_breaks_after_the_guest_went_over(wanderer: Moving, moving: 
             assert cut.wait(60), (moving.job(job), moving.log[-3000:])
         wait_until("it is said", lambda: moving.job(job)["phase"].startswith("The link broke"), seconds=60, every=0.2)
         moving.api.request("POST", f"jobs/{job}/cancel")
-        ended = moving.wait_job(job, seconds=20)
+        ended = moving.wait_job(job, seconds=60)
         assert ended["state"] == "failed" and f"half of its memory is on {source.name}, half on {target.name}" in ended["error"], ended
         page = moving.web.get(f"/machines/{it.number}/").body.decode()
         assert "Its move broke after the guest had gone over" in page
@@ -192,6 +196,7 @@ def test_a_link_that_breaks_after_the_guest_went_over(wanderer: Moving, moving: 
     it.is_only_on(target.name, it.number)
     there = it.on(target.name)
     there.be_patient()
+    there.guest.wait_for_agent()
     there.change_slower()
     assert (there.word, there.in_memory) == ("before", "whole")
     assert moving.machine("wanderer")["reason"] not in HALF

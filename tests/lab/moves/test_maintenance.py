@@ -14,6 +14,7 @@ from tests.browser.kit import Tab
 from tests.lab.guests import Image, Recipe, domain_xml
 from tests.lab.lab import Host, Lab
 from tests.lab.migration.moving import LOCAL, Moving, make_pools, set_ways
+from tests.lab.snapshots.guest import IMAGES, folder
 from tests.stack import Stack
 from tests.waiting import wait_until
 
@@ -126,6 +127,9 @@ def test_a_host_is_emptied_though_its_workers_die_and_filled_again(stack: Stack,
 def test_disks_of_its_own_go_along_and_one_is_moved_cold(stack: Stack, lab: Lab, tiny_guest: Image) -> None:
     """In one maintenance: a machine that runs on while its local disk is copied, and one that is shut down, moved and started there."""
     make_pools(lab)
+    folder(lab)
+    for name in ("h2", "h3"):  # so that the plan knows what both see
+        lab[name].virsh("pool-create-as", "images", "dir", "--target", IMAGES)
     owner = Moving.make(stack, lab["h2"], "owner", tiny_guest, where=LOCAL)
     cold = Moving.make(stack, lab["h2"], "cold", tiny_guest)
     numbers = {each.guest.name: each.number for each in (owner, cold)}
@@ -136,7 +140,8 @@ def test_disks_of_its_own_go_along_and_one_is_moved_cold(stack: Stack, lab: Lab,
     digest = owner.digest(8)
     page = f"/hosts/{stack.host('h2')['id']}/maintenance/"
     wish = {"stuck": "leave", "off": "leave", "to": stack.host("h3")["id"], f"m{cold.number}": "cold"}
-    wait_until("the plan copies the disk", lambda: "of local disks are copied" in stack.web.post(page, wish).body.decode(), seconds=30, every=0.5)
+    wait_until("the plan has both", lambda: _plan_of(stack, page, wish).count("<bdi>h3</bdi>") == 2, seconds=40, every=0.5)
+    assert "of local disks are copied" in _plan_of(stack, page, wish)
     _carry(stack, page, {**wish, "do": "go"}, "machines.moves.drain")
     for each in (owner, cold):
         each.is_only_on("h3", numbers[each.guest.name])
@@ -157,12 +162,17 @@ def test_disks_of_its_own_go_along_and_one_is_moved_cold(stack: Stack, lab: Lab,
     assert cold.word == "kept"
 
 
+def _plan_of(stack: Stack, page: str, wish: dict[str, Any]) -> str:
+    """The table and what stands below it."""
+    return stack.web.post(page, wish).body.decode().partition("<tbody>")[2]
+
+
 def _carry(stack: Stack, page: str, wish: dict[str, Any], kind: str) -> None:
     """Ask for a round by a page's form, until it has ended well."""
     answer = stack.web.post(page, wish)
     assert answer.status == 204, (answer.status, answer.body)
     ended = stack.wait_job(job_of(stack, kind)["id"], seconds=90)
-    assert ended["state"] == "done", (ended, _parts(stack))
+    assert ended["state"] == "done" and {part["state"] for part in _parts(stack)} == {"done"}, (ended, _parts(stack))
 
 
 def _is_told_as_it_is(stack: Stack, lab: Lab, drain: dict[str, Any]) -> None:
