@@ -182,12 +182,6 @@ def start_post_copy(connection: Connection, uuid: str) -> None:
         connection.raw.lookupByUUIDString(uuid).migrateStartPostCopy(0)
 
 
-def interrupt_post_copy(connection: Connection, uuid: str) -> None:
-    """Have QEMU give up a link that it still waits for, so that the rest can be sent over another (Order.resume)."""
-    with translate():
-        connection.raw.lookupByUUIDString(uuid).abortJobFlags(libvirt.VIR_DOMAIN_ABORT_JOB_POSTCOPY)
-
-
 def running(connection: Connection, uuid: str) -> Stats | None:
     """libvirt's migration of the machine away from here, None when there is none (or no such machine)."""
     try:

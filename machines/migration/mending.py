@@ -12,9 +12,9 @@ import time
 from hosts.connections import another_to
 from machines.migration import ways
 from machines.migration.following import followed
-from machines.migration.hosting import Hosted, is_half, quietly
+from machines.migration.hosting import Hosted, is_half
 from virt import migration
-from virt.errors import HostUnreachable, OperationFailed, VirtError
+from virt.errors import OperationFailed, VirtError
 from virt.migration import Order
 
 Seconds = float
@@ -54,12 +54,8 @@ def mended(hosted: Hosted) -> bool:
         try:
             _send_rest(hosted)
             return True
-        except HostUnreachable as exc:
+        except VirtError as exc:  # or QEMU waits for its own link still, and goes on by itself when that is back
             said = _tell(hosted, exc, said)
-        except VirtError as exc:
-            # The hosts meet again, and QEMU waits for its own link still, for minutes.
-            said = _tell(hosted, exc, said)
-            quietly(lambda: migration.interrupt_post_copy(hosted.source, hosted.uuid))
         if time.monotonic() > until or not _sleep(hosted, pause):
             raise Halved(
                 f"The link broke after the guest had gone over: half of its memory is on {hosted.source_host.name}, half on {hosted.target_host.name}. "

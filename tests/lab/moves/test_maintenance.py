@@ -14,7 +14,7 @@ from tests.browser.kit import Tab
 from tests.lab.guests import Image, Recipe, domain_xml
 from tests.lab.lab import Host, Lab
 from tests.lab.migration.moving import LOCAL, Moving, make_pools, set_ways
-from tests.lab.snapshots.guest import IMAGES, folder
+from tests.lab.snapshots.guest import IMAGES
 from tests.stack import Stack
 from tests.waiting import wait_until
 
@@ -127,11 +127,10 @@ def test_a_host_is_emptied_though_its_workers_die_and_filled_again(stack: Stack,
 def test_disks_of_its_own_go_along_and_one_is_moved_cold(stack: Stack, lab: Lab, tiny_guest: Image) -> None:
     """In one maintenance: a machine that runs on while its local disk is copied, and one that is shut down, moved and started there."""
     make_pools(lab)
-    folder(lab)
-    for name in ("h2", "h3"):  # so that the plan knows what both see
-        lab[name].virsh("pool-create-as", "images", "dir", "--target", IMAGES)
     owner = Moving.make(stack, lab["h2"], "owner", tiny_guest, where=LOCAL)
     cold = Moving.make(stack, lab["h2"], "cold", tiny_guest)
+    for name in ("h2", "h3"):  # so that the plan knows what both see
+        lab[name].virsh("pool-create-as", "images", "dir", "--target", IMAGES)
     numbers = {each.guest.name: each.number for each in (owner, cold)}
     for each in (owner, cold):
         each.write("kept")
