@@ -72,8 +72,11 @@ def _turn_events() -> None:
 
 
 def plug_cable(lab: Lab, name: str, state: str) -> None:
-    """ "down": the other hosts don't reach this one any more, nor it them. The portal does, by its socket."""
-    subprocess.run(["ip", "-n", f"wv{lab.slot}-sw", "link", "set", f"v{lab[name].number}", state], check=True)
+    """With "down" this host does not reach the others any more, nor they it. The portal does, by its socket."""
+    inside = ["ip", "-n", f"wv{lab.slot}-{name}"]
+    subprocess.run([*inside, "link", "set", "eth0", state], check=True)
+    if state == "up":
+        subprocess.run([*inside, "route", "replace", "default", "via", f"10.231.{lab.slot}.1"], check=True)
 
 
 def notice_sooner(host: Host) -> None:

@@ -176,7 +176,7 @@ def test_a_link_that_breaks_after_the_guest_went_over(wanderer: Moving, moving: 
     it.change_faster()
     went_over = (libvirt.VIR_DOMAIN_EVENT_RESUMED, libvirt.VIR_DOMAIN_EVENT_RESUMED_POSTCOPY)
     try:
-        with when(target, it.guest.uuid, went_over[0], lambda: plug_cable(lab, target.name, "down"), detail=went_over[1]) as cut:
+        with when(target, it.guest.uuid, went_over[0], lambda: plug_cable(lab, source.name, "down"), detail=went_over[1]) as cut:
             job = it.ask_to_move(target.name, post_copy=True, bandwidth_mib=12)
             assert cut.wait(60), (moving.job(job), moving.log[-3000:])
         wait_until("it is said", lambda: moving.job(job)["phase"].startswith("The link broke"), seconds=60, every=0.2)
@@ -189,7 +189,7 @@ def test_a_link_that_breaks_after_the_guest_went_over(wanderer: Moving, moving: 
             assert moving.web.post(f"/machines/{it.number}/power/", {"action": action}).status == 409
         assert it.where(lab) == sorted((source.name, target.name))
     finally:
-        plug_cable(lab, target.name, "up")
+        plug_cable(lab, source.name, "up")
     answer = moving.web.post(f"/machines/{it.number}/move/", {"do": "resume"})
     resumed = moving.wait_job(int(answer.headers["WV-Job"]), seconds=60)
     assert resumed["state"] == "done", resumed
