@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -139,7 +140,10 @@ def test_disks_of_its_own_go_along_and_one_is_moved_cold(stack: Stack, lab: Lab,
     digest = owner.digest(8)
     page = f"/hosts/{stack.host('h2')['id']}/maintenance/"
     wish = {"stuck": "leave", "off": "leave", "to": stack.host("h3")["id"], f"m{cold.number}": "cold"}
-    wait_until("the plan has both", lambda: _plan_of(stack, page, wish).count("<bdi>h3</bdi>") == 2, seconds=40, every=0.5)
+    try:
+        wait_until("the plan has both", lambda: _plan_of(stack, page, wish).count("<bdi>h3</bdi>") == 2, seconds=40, every=0.5)
+    except AssertionError:
+        raise AssertionError(re.sub(r"<[^>]*>", " ", _plan_of(stack, page, wish))) from None
     assert "of local disks are copied" in _plan_of(stack, page, wish)
     _carry(stack, page, {**wish, "do": "go"}, "machines.moves.drain")
     for each in (owner, cold):
