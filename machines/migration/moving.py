@@ -66,14 +66,14 @@ def arrive(hosted: Hosted) -> dict[str, object]:
     """It is on the target: what libvirt leaves behind is carried over, and nothing of it stays on the source."""
     work = hosted.work
     work.phase("Finishing on the target", 99)
-    ended_there = is_half(hosted.on_source()) and not is_on(hosted.on_target())
+    torn = _torn(hosted)
     stats = quietly(lambda: migration.finished(hosted.target, hosted.uuid))
     cleaning.remove_husk(hosted)
     carrying.give_snapshots(hosted, hosted.target)
     carrying.give_autostart(hosted)
     hosted.record.finish()
-    if ended_there:
-        raise OperationFailed(f"It went over to {hosted.target_host.name} and ended there before all of its memory had come: it is off, as after a power cut.")
+    if torn:
+        raise OperationFailed(torn)
     told: dict[str, object] = {"to": hosted.target_host.name}
     if left := [here for here, _there, _taken in hosted.record.kept.get("copies", {}).values()]:
         told["left"] = left
@@ -82,6 +82,24 @@ def arrive(hosted: Hosted) -> dict[str, object]:
         told |= {"elapsed_ms": stats.elapsed_ms, "downtime_ms": stats.downtime_ms, "memory_bytes": stats.memory_total, "disk_bytes": stats.disk_total}
         work.log(f"It took {stats.elapsed_ms / 1000:.1f} s, and stood still for {stats.downtime_ms or 0} ms.")
     return told
+
+
+def _torn(hosted: Hosted) -> str:
+    """What became of a guest that had gone over, when one of the two QEMUs ended before all of its memory had followed; "" where that did not happen."""
+    target = hosted.target_host.name
+    if is_half(hosted.on_source()):  # and it has arrived, so nothing runs there
+        return f"It went over to {target} and ended there before all of its memory had come: it is off, as after a power cut."
+    until = time.monotonic() + _SETTLES
+    while is_half(hosted.on_target()):
+        if time.monotonic() > until:
+            return (
+                f"{hosted.source_host.name} lost it before all of its memory had gone over to {target}. There it can't go on: force it off, and start it anew."
+            )
+        time.sleep(LOOK_SECONDS)
+    return ""
+
+
+_SETTLES = 5.0  # seconds in which libvirt notices that all of the memory has come
 
 
 def _move(hosted: Hosted) -> None:
