@@ -128,9 +128,9 @@ class Moving(Writing):
             self.guest.host.virsh("guest-agent-timeout", self.guest.uuid, "--timeout", "60")
 
     def is_only_on(self, target: str, number: int) -> None:
-        """One machine, one row: the one that it had."""
-        there = self.stack.host(target)["id"]
-        rows = lambda: [(row["id"], row["host_id"]) for row in self.stack.rows("SELECT * FROM machines_machine WHERE uuid = ?", self.guest.uuid)]  # noqa: E731
+        """One machine, one row: the one that it had. (Where it was for a moment, there may be one more that says so.)"""
+        there, living = self.stack.host(target)["id"], "SELECT * FROM machines_machine WHERE uuid = ? AND gone_at IS NULL"
+        rows = lambda: [(row["id"], row["host_id"]) for row in self.stack.rows(living, self.guest.uuid)]  # noqa: E731
         try:
             wait_until("its row is the target's", lambda: rows() == [(number, there)], seconds=20)
         except AssertionError:

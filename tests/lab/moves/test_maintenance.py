@@ -130,6 +130,7 @@ def test_disks_of_its_own_go_along_and_one_is_moved_cold(stack: Stack, lab: Lab,
     make_pools(lab)
     owner = Moving.make(stack, lab["h2"], "owner", tiny_guest, where=LOCAL)
     cold = Moving.make(stack, lab["h2"], "cold", tiny_guest)
+    lab["h2"].virsh("pool-refresh", "local")
     for name in ("h2", "h3"):  # so that the plan knows what both see
         lab[name].virsh("pool-create-as", "images", "dir", "--target", IMAGES)
     numbers = {each.guest.name: each.number for each in (owner, cold)}
