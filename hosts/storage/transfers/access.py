@@ -26,6 +26,11 @@ def get(user: User, pk: UUID, role: Role = Role.MANAGER) -> Incoming:
     return found
 
 
+def visible(user: User) -> QuerySet[Incoming]:
+    """All to pools that the person manages, ended ones too."""
+    return Incoming.objects.filter(place__pool__in=access.visible(user, Role.MANAGER, gone=True)).select_related("place__pool__host", "job")
+
+
 def unfinished(user: User, pool: Pool | None = None) -> QuerySet[Incoming]:
     """Uploads that somebody can go on with, in one pool or in all that the person manages."""
     alive = Incoming.objects.filter(ended_at=None, job__state__in=ACTIVE, source=Source.BROWSER)

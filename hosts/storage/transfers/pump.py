@@ -38,12 +38,12 @@ Send = Callable[[Message], Awaitable[None]]
 Application = Callable[..., Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
 
-PREFIX = "/storage/uploads/"
+PREFIXES = ("/storage/uploads/", "/api/v1/storage/uploads/")
 _HEADER = PUMP_HEADER.lower().encode()
 _VERSION = (b"tus-resumable", tus.VERSION.encode())
 _YES_SECONDS = 1.0
 _MOST_YES = 500
-_ASKED_WITH = (b"cookie", b"x-csrftoken", b"tus-resumable", b"origin", b"referer", b"host", b"x-forwarded-proto", b"sec-fetch-site")
+_ASKED_WITH = (b"cookie", b"authorization", b"x-csrftoken", b"tus-resumable", b"origin", b"referer", b"host", b"x-forwarded-proto", b"sec-fetch-site")
 _ROOM_SECONDS = 20.0  # for a place in the spool, or a worker
 _SILENCE_SECONDS = 45.0  # of a browser in the middle of a chunk
 _HOLD_EVERY_SECONDS = 10.0
@@ -102,7 +102,7 @@ class Pump:
         self._yes: dict[tuple[object, ...], _Yes] = {}
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["method"] != "PATCH" or not scope["path"].startswith(PREFIX):
+        if scope["type"] != "http" or scope["method"] != "PATCH" or not scope["path"].startswith(PREFIXES):
             await self._otherwise(scope, receive, send)
             return
         try:

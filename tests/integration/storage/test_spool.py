@@ -65,7 +65,7 @@ async def bring(
         said.append(message)
 
     sent = [(name.lower().encode(), str(value).encode()) for name, value in told.items()]
-    await Pump(django, django)({"type": "http", "method": "PATCH", "path": f"{pump.PREFIX}{upload}/", "headers": sent}, receive, send)
+    await Pump(django, django)({"type": "http", "method": "PATCH", "path": f"{pump.PREFIXES[0]}{upload}/", "headers": sent}, receive, send)
     headers = {name.decode().lower(): value.decode() for name, value in said[0]["headers"]}
     assert tus.PUMP_HEADER.lower() not in headers
     return said[0]["status"], headers, said[1]["body"]
@@ -170,7 +170,7 @@ async def test_a_yes_is_good_for_a_moment_and_for_the_same_asker_only(upload: st
             said.append(message)
 
         told = [(b"content-type", b"application/offset+octet-stream"), (b"upload-offset", str(offset).encode()), (b"content-length", str(length).encode())]
-        await one({"type": "http", "method": "PATCH", "path": f"{pump.PREFIX}{upload}/", "headers": [*told, (b"cookie", cookie)]}, receive, send)
+        await one({"type": "http", "method": "PATCH", "path": f"{pump.PREFIXES[0]}{upload}/", "headers": [*told, (b"cookie", cookie)]}, receive, send)
         return int(said[0]["status"])
 
     mine.open(0)
