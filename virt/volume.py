@@ -15,6 +15,7 @@ import libvirt
 
 from virt.connection import Connection
 from virt.errors import Conflict, Invalid, NotFound, VirtError
+from virt.packets import PACKET_BYTES
 from virt.translation import is_lost, translate
 from virt.xml.build.volume import VolumeSpec as VolumeSpec
 from virt.xml.build.volume import build_xml
@@ -24,7 +25,6 @@ from virt.xml.read.volume import VolumeDefinition, read_modified, read_volume
 
 Seconds = float
 
-PACKET_BYTES = 262_120  # what one message of libvirt's holds (VIR_NET_MESSAGE_LEGACY_PAYLOAD_MAX)
 _LOOK_SECONDS = 0.5
 
 WipeAlgorithm = Literal["zero", "random", "nnsa", "dod", "bsi", "gutmann", "schneier", "trim"]

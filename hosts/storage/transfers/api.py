@@ -12,7 +12,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from asgiref.sync import async_to_sync
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
 from django.urls import reverse
 from kombu.exceptions import OperationalError
@@ -216,5 +216,9 @@ def download(
         token = actions.download(user, volume, span, condition[:100] if span != (None, None) else "")
     except (RedisError, OperationalError) as exc:
         raise HttpError(503, AWAY) from exc
-    answer: HttpResponseBase = async_to_sync(outlet.respond)(token, name)
+    answer: HttpResponseBase = async_to_sync(outlet.respond)(token, name, _in_json)
     return answer
+
+
+def _in_json(status: int, words: str, headers: dict[str, str]) -> HttpResponse:
+    return JsonResponse({"error": words}, status=status, headers=headers)

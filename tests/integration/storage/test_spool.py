@@ -73,7 +73,7 @@ async def bring(
 
 def content(mine: Spool) -> bytes:
     chunk = mine.next(0.2)
-    return b"".join(mine.pieces(chunk)) if chunk else b""
+    return b"".join(mine.packets(chunk)) if chunk else b""
 
 
 async def test_chunks_come_out_as_they_went_in(upload: str, mine: Spool) -> None:
@@ -142,8 +142,12 @@ async def test_one_request_at_a_time_and_a_closed_spool_takes_nothing(upload: st
     assert (await bring(upload, 0, b"x"))[0] == 423
     assert not mine.close()  # something is coming
     mine.open(0)  # another worker takes over: what was coming has lost its turn
-    await pump._store(link, coming, b"late")
-    assert await pump._commit(link, coming, 4) == -1
+    late = pump.Putter(link)
+    await late.put(spool.piece_key(upload, "slow", 0), 60, [b"la", b"te"])
+    await late.settle()
+    await late.leave()
+    assert await pump._commit(link, coming, 4, 1) == -1
+    assert not await link.exists(spool.piece_key(upload, "slow", 0))
     assert spool.accepted(upload) == 0 and content(mine) == b""
 
 
@@ -193,8 +197,9 @@ async def test_a_yes_is_good_for_a_moment_and_for_the_same_asker_only(upload: st
 
 def test_a_worker_that_comes_after_another_drops_what_that_one_left(upload: str, mine: Spool) -> None:
     mine.open(0)
-    mine._redis.rpush(spool.chunk_key(upload, "a"), b"old")
-    mine._redis.rpush(spool.chunks_key(upload), "a:0:3")
+    left = spool.piece_key(upload, "a", 0)
+    mine._redis.set(left, b"old")
+    mine._redis.rpush(spool.chunks_key(upload), "a:0:3:1")
     mine.open(7)
-    assert mine.next(0.1) is None and not mine._redis.exists(spool.chunk_key(upload, "a"))
+    assert mine.next(0.1) is None and not mine._redis.exists(left)
     assert spool.accepted(upload) == 7

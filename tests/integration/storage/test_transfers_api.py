@@ -40,7 +40,7 @@ def call(method: str, path: str, body: Any = None, headers: dict[str, str] | Non
     user = inventory.User.objects.filter(username="root").first() or inventory.person("root", administrator=True)
     named = {"Authorization": f"Bearer {tokens.create(user, 'test')}", **(headers or {})}
     address = path if path.startswith("/api/") else f"/api/v1/storage/{path}"
-    return Client().generic(method, address, json.dumps(body) if body else "", **{"content_type": "application/json", **more}, headers=named)
+    return Client().generic(method, address, json.dumps(body) if body else "", content_type="application/json", headers=named, **more)
 
 
 def begin(pool: Pool, name: str, size: object = 10 * MIB, **metadata: str) -> Any:
@@ -50,7 +50,7 @@ def begin(pool: Pool, name: str, size: object = 10 * MIB, **metadata: str) -> An
 
 def bring(address: str, offset: int = 0, length: int = 100, **headers: str) -> Any:
     named = {**TUS, "Upload-Offset": str(offset), **headers}
-    return call("PATCH", address, headers=named, content_type="application/offset+octet-stream", CONTENT_LENGTH=str(length))
+    return call("PATCH", address, headers=named, CONTENT_TYPE="application/offset+octet-stream", CONTENT_LENGTH=str(length))
 
 
 def test_an_upload_from_its_beginning_to_its_end(pool: Pool) -> None:
@@ -128,6 +128,6 @@ def test_a_download_says_when_nobody_reads_it(pool: Pool, settings: Any) -> None
     settings.DOWNLOAD_PATIENCE_SECONDS = 0.2
     Volume.objects.create(pool=pool, name="disk.raw", path="/srv/pool/disk.raw", format="raw", capacity_bytes=MIB)
     answer = call("GET", f"pools/{pool.pk}/volumes/disk.raw/content", headers={"Range": "bytes=0-99"})
-    assert answer.status_code == 503 and "Retry-After" in answer.headers
+    assert answer.status_code == 503 and "Retry-After" in answer.headers, answer.content
     assert AuditEntry.objects.filter(action="hosts.storage.transfers.download", subject="disk.raw", actor="root").exists()
     assert call("GET", f"pools/{pool.pk}/volumes/other.raw/content").status_code == 404
