@@ -66,14 +66,14 @@ def _prepared(host: Host, stack: Stack) -> int:
 
 
 @contextmanager
-def _some_file(directory: Path) -> Iterator[tuple[str, mmap.mmap]]:
-    """Not one block of it is zeros, which we would not send."""
+def _some_file(directory: Path) -> Iterator[tuple[str, memoryview]]:
+    """Not one block of it is zeros, which we would not send. Mapped, and sent from there: the sender stands for a browser on another machine."""
     with tempfile.NamedTemporaryFile(dir=directory) as file:
         block = random.Random(1).randbytes(8 * MIB)
         for number in range(SIZE // len(block)):
             file.write(number.to_bytes(8, "big") + block[8:])
         file.flush()
-        with mmap.mmap(file.fileno(), SIZE, prot=mmap.PROT_READ) as data:
+        with mmap.mmap(file.fileno(), SIZE, prot=mmap.PROT_READ) as mapped, memoryview(mapped) as data:
             yield file.name, data
 
 
@@ -85,7 +85,7 @@ def _by_virsh(host: Host, path: str, number: int) -> float:
     return time.monotonic() - begun
 
 
-def _by_us(stack: Stack, pool: int, data: mmap.mmap, number: int) -> float:
+def _by_us(stack: Stack, pool: int, data: memoryview, number: int) -> float:
     """Until the job has ended: with the checksum taken, and the image looked at."""
     begun = time.monotonic()
     upload = tus.Upload.create(stack.web, pool, f"ours-{number}", data)

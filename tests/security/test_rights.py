@@ -84,7 +84,7 @@ def test_calls(call: str, world: World) -> None:
     for bad in ("", "wv_made-up", "x" * 5_000, "\xe9"):
         answer = _ask_api(call, world, bad, near=True)
         assert answer.status_code == 401, bad
-        assert answer.json()["error"]
+        assert call.startswith("HEAD") or answer.json()["error"]  # nothing has a body that is asked for by HEAD
 
 
 @pytest.mark.parametrize("call", CALLS)
