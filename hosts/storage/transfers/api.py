@@ -34,7 +34,6 @@ from jobs.submit import Refused
 router = Router()
 
 
-
 class UploadOut(Schema):
     """A file on its way to a volume. `offset`: from which byte on its sender goes on. `state`: as of its job."""
 

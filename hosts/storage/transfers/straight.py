@@ -22,7 +22,7 @@ class Putter:
     """SETs of one connection, one after the other: what the last one answered is read when the next one is sent."""
 
     def __init__(self, link: redis.asyncio.Redis) -> None:
-        self._pool = link.connection_pool
+        self._pool: Any = link.connection_pool
         self._connection: Any = None
         self._awaited = 0
 
@@ -60,7 +60,7 @@ class Taker:
     """GETDEL of one value after the other; the next one is asked for before the present one is read."""
 
     def __init__(self, link: redis.Redis, packet_bytes: int) -> None:
-        self._pool = link.connection_pool
+        self._pool: Any = link.connection_pool
         self._packet = memoryview(bytearray(packet_bytes))
         self._rest = b""  # came with the first line of an answer
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import itertools
+import random
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +18,7 @@ from hosts.storage.transfers import pump, spool, tus
 from hosts.storage.transfers.limits import CHUNK_BYTES, WINDOW_BYTES
 from hosts.storage.transfers.pump import Pump
 from hosts.storage.transfers.spool import Spool
+from virt.packets import PACKET_BYTES
 
 MIB = 2**20
 
@@ -87,6 +90,29 @@ async def test_chunks_come_out_as_they_went_in(upload: str, mine: Spool) -> None
     assert content(mine) == b"end"
     assert spool.accepted(upload) == 9 * MIB // 2 + 3
     assert mine.close() and spool.accepted(upload) is None
+
+
+async def test_packets_are_full_whatever_came_in_what_parts(upload: str, mine: Spool) -> None:
+    mine.open(0)
+    body = random.Random(1).randbytes(4 * MIB + 77)
+    cuts = [0, 1, 1, 700, 900_000, 2 * MIB, 2 * MIB + 3, len(body)]
+    assert (await bring(upload, 0, *(body[a:b] for a, b in itertools.pairwise(cuts))))[0] == 204
+    chunk = mine.next(0.2)
+    assert chunk and chunk.pieces == 2
+    packets = list(mine.packets(chunk))
+    assert b"".join(packets) == body
+    assert {len(packet) for packet in packets[:-1]} == {PACKET_BYTES}
+    assert not mine._redis.keys(f"{spool.state_key(upload)}:c:*")  # nothing is left of it in Redis
+
+
+async def test_a_piece_that_redis_lost_ends_its_chunk_and_the_next_one_is_read(upload: str, mine: Spool) -> None:
+    mine.open(0)
+    assert (await bring(upload, 0, *[bytes([number]) * MIB for number in range(3)]))[0] == 204
+    assert (await bring(upload, 3 * MIB, b"next"))[0] == 204
+    mine._redis.delete(next(iter(mine._redis.keys(f"{spool.state_key(upload)}:c:*:1"))))
+    lost = mine.next(0.2)
+    assert lost and len(b"".join(mine.packets(lost))) <= MIB
+    assert content(mine) == b"next"
 
 
 async def test_a_wrong_offset_is_told_the_right_one(upload: str, mine: Spool) -> None:
