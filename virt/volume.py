@@ -16,7 +16,7 @@ import libvirt
 from virt.connection import Connection
 from virt.errors import Conflict, Invalid, NotFound, VirtError
 from virt.packets import PACKET_BYTES
-from virt.translation import is_lost, translate
+from virt.translation import answered, translate
 from virt.xml.build.volume import VolumeSpec as VolumeSpec
 from virt.xml.build.volume import build_xml
 from virt.xml.pools import KINDS
@@ -109,7 +109,7 @@ class Memory:
         try:
             now, before, seen = time.monotonic(), self._seen.get(name), see(volume)
         except libvirt.libvirtError as exc:
-            if is_lost(exc) or exc.get_error_code() not in (libvirt.VIR_ERR_NO_STORAGE_VOL, libvirt.VIR_ERR_INTERNAL_ERROR, libvirt.VIR_ERR_SYSTEM_ERROR):
+            if not answered(exc, (libvirt.VIR_ERR_NO_STORAGE_VOL, libvirt.VIR_ERR_INTERNAL_ERROR, libvirt.VIR_ERR_SYSTEM_ERROR)):
                 raise
             self._seen.pop(name, None)  # it went away meanwhile, or can't be read: one file must not hide the others
         else:
