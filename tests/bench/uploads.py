@@ -24,7 +24,7 @@ SIZE = 2048 * MIB
 MOST_TIMES_VIRSH = 1 / 0.6
 MOST_GROWTH_MB = 64.0
 _ROLES: tuple[Role, ...] = ("web", "bulk", "redis")
-_ROUNDS = 2
+_ROUNDS = 3
 _LOOK_SECONDS = 0.25
 
 
