@@ -212,7 +212,7 @@ def _image(lab: Lab, name: str, size: str) -> None:
 
 
 def test_forms_in_a_browser(stack: Stack, number: int, tab: Tab, new_tab: Any) -> None:
-    """The forms that add nothing (test_forms.py has the others) are for everybody; the boot order is moved by keyboard; a telephone shows all of it."""
+    """Those that add nothing (test_forms.py has the others) are reachable for everybody; the boot order is moved by keyboard; a telephone shows all of it."""
     for name in (name for name, kind in KINDS.items() if not (kind.addable and kind.is_device)):
         page = tab.open(f"/machines/{number}/hardware/{name}/0/")
         expect(page.locator("#device-form")).to_be_visible()
