@@ -14,6 +14,7 @@ from hosts.storage import access
 from hosts.storage.models import Pool
 from hosts.storage.transfers.models import Incoming, Source
 from jobs.models import ACTIVE
+from virt.xml.pools import TAKE_FILES
 
 
 def get(user: User, pk: UUID, role: Role = Role.MANAGER) -> Incoming:
@@ -40,4 +41,6 @@ def unfinished(user: User, pool: Pool | None = None) -> QuerySet[Incoming]:
 
 def pools(user: User) -> QuerySet[Pool]:
     """Where the person may bring a file now."""
-    return access.visible(user, Role.MANAGER).filter(state__in=("running", "degraded")).select_related("host").order_by("host__name", "name")
+    return (
+        access.visible(user, Role.MANAGER).filter(state__in=("running", "degraded"), kind__in=TAKE_FILES).select_related("host").order_by("host__name", "name")
+    )

@@ -69,7 +69,7 @@ def uploads(request: HttpRequest, pk: int) -> HttpResponse:
     if request.method == "OPTIONS":
         return tus.what_we_speak()
     if request.method == "GET":
-        context = {"pool": pool, "pools": [pool], "unfinished": access.unfinished(_user(request), pool), "why_not": pool_refusal(pool, "make"), **_limits()}
+        context = {"pool": pool, "pools": [pool], "unfinished": access.unfinished(_user(request), pool), "why_not": pool_refusal(pool, "bring"), **_limits()}
         return answers.page(request, "transfers/upload.html", context, {"dialog": "transfers/_upload.html"})
     return answering.begin(request, _user(request), pool, Incoming.get_absolute_url)
 
@@ -104,7 +104,7 @@ def fetch(request: HttpRequest, pk: int) -> HttpResponse:
                 status = 409
             else:
                 return answers.done(request, pool.get_absolute_url(), job_id=made.job_id)
-    context = {"pool": pool, "form": form, "why_not": pool_refusal(pool, "make"), "piece": "transfers/_fetch.html"}
+    context = {"pool": pool, "form": form, "why_not": pool_refusal(pool, "bring"), "piece": "transfers/_fetch.html"}
     if form.is_bound and answers.is_async(request):
         return render(request, "transfers/_fetch.html", context, status=status)
     return answers.page(request, "storage/form.html", context, {"dialog": "transfers/_fetch.html"}, status=status)
