@@ -6,6 +6,8 @@ back in a fraction of a second. Nothing is opened before the fork: no database, 
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import gc
 import http.client
 import importlib
@@ -25,6 +27,7 @@ QUICK_SLOTS = 3
 LONG_SLOTS = 2
 # Uploads, downloads and moves: they wait for a browser, a disk or the hosts most of the time, so threads of one process do.
 BULK_SLOTS = 32
+_M_ARENA_MAX = -8  # malloc.h
 _STOP_FIRST, _STOP_NEXT, _STOP_LAST = range(3)
 # What all of them, or the ones that fork again, would otherwise load each for themselves.
 _SHARED_MODULES = (
@@ -79,6 +82,10 @@ def preload() -> None:
     """Loads what the children share and takes it out of the garbage collector's sight, which would otherwise touch, and so copy, every page."""
     import cffi
     from django.urls import get_resolver
+
+    # glibc would give each of many threads an arena of its own, and never take it back.
+    with contextlib.suppress(AttributeError):  # another C library
+        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 2)
 
     for name in _SHARED_MODULES:
         importlib.import_module(name)
