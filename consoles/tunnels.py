@@ -1,7 +1,7 @@
 """SSH tunnels to displays: one connection a host, kept while it is used, a channel for each console.
 
 asyncssh runs in a loop of its own thread; a console's thread gets one end of a socket pair, whose other end is tied to the
-channel. The host is recognised by its pinned key alone, as everywhere (virt/ssh.py).
+channel. The host is recognised by its pinned key alone (virt/sshlink.py).
 """
 
 from __future__ import annotations
@@ -20,10 +20,12 @@ import asyncssh
 import uvloop
 
 from hosts.credentials import credentials_of
+from hosts.endpoints import ssh_endpoint_of
 from hosts.models import Host
+from virt import sshlink
 from virt.connection import Credentials
-from virt.errors import HostKeyChanged, HostKeyUnknown, HostSilent, HostUnreachable, LoginRefused, VirtError, from_os_error
-from virt.ssh import split_host_key
+from virt.errors import HostSilent, HostUnreachable, Invalid
+from virt.uri import Endpoint
 
 logger = logging.getLogger(__name__)
 
@@ -31,9 +33,6 @@ T = TypeVar("T")
 
 _OPEN_SECONDS = 6.0
 _IDLE_SECONDS = 60.0
-# A silent host is noticed in 15 s.
-_KEEPALIVE = {"keepalive_interval": 5, "keepalive_count_max": 3}
-_ALIAS = "pinned-host"
 _NO_FORWARDING = "The host's SSH server opens no way to the display. It may forbid forwarding (AllowTcpForwarding, AllowStreamLocalForwarding)."
 
 
@@ -82,7 +81,7 @@ class Tunnels:
                 return kept
             if kept:
                 kept.connection.close()
-            link = self._kept[way.host_id] = _Link(way.revision, await _connect(way), self._forget)
+            link = self._kept[way.host_id] = _Link(way.revision, await sshlink.connect(way.endpoint, way.credentials, deadline=_OPEN_SECONDS), self._forget)
             return link
 
     async def _through(self, link: _Link, place: Place) -> socket.socket:
@@ -112,18 +111,19 @@ class Tunnels:
 
 @dataclass(frozen=True)
 class _Way:
-    """How a host is reached, read from its row."""
+    """The host's SSH server, read from its row."""
 
     host_id: int
     revision: int
-    address: str
-    port: int
-    login: str
+    endpoint: Endpoint
     credentials: Credentials
 
     @classmethod
     def of(cls, host: Host) -> _Way:
-        return cls(host.pk, host.revision, host.address, host.port or 22, host.login, credentials_of(host))
+        endpoint = ssh_endpoint_of(host)
+        if endpoint is None:
+            raise Invalid(f"{host.name} is not reached through SSH.")
+        return cls(host.pk, host.revision, endpoint, credentials_of(host))
 
 
 class _Link:
@@ -235,44 +235,7 @@ class _Stale(Exception):
     """The kept connection was broken without our knowing; a new one is worth a try."""
 
 
-async def _connect(way: _Way) -> asyncssh.SSHClientConnection:
-    given = way.credentials
-    if not given.host_key:
-        raise HostKeyUnknown("The host's SSH key is not confirmed yet.")
-    algorithm, blob = split_host_key(given.host_key)
-    login = {"username": way.login} if way.login else {}
-    try:
-        async with asyncio.timeout(_OPEN_SECONDS):
-            return await asyncssh.connect(
-                way.address,
-                way.port,
-                **login,
-                **_KEEPALIVE,
-                client_keys=[asyncssh.import_private_key(given.private_key)],
-                known_hosts=asyncssh.import_known_hosts(f"{_ALIAS} {algorithm} {blob}\n"),
-                host_key_alias=_ALIAS,
-                server_host_key_algs=["rsa-sha2-512", "rsa-sha2-256"] if algorithm == "ssh-rsa" else [algorithm],
-                preferred_auth="publickey",
-                agent_path=None,
-                config=None,
-                x509_trusted_certs=None,
-            )
-    except BaseException as exc:
-        raise _in_words(exc) from exc
-
-
-def _in_words(exc: BaseException, link: _Link | None = None) -> BaseException:
-    """What asyncssh raises, in the tree of virt.errors."""
-    if isinstance(exc, asyncssh.HostKeyNotVerifiable):
-        return HostKeyChanged("The host shows another key than the confirmed one. Nothing is sent to it.", str(exc))
-    if isinstance(exc, asyncssh.PermissionDenied):
-        return LoginRefused("The host does not accept the portal's key.", str(exc))
+def _in_words(exc: BaseException, link: _Link) -> BaseException:
     if isinstance(exc, asyncssh.ChannelOpenError):
-        if link and link.connection.is_closed():
-            return _Stale()
-        return HostUnreachable(_NO_FORWARDING, str(exc))
-    if isinstance(exc, TimeoutError):
-        return HostSilent("The host did not answer in time.", str(exc))
-    if isinstance(exc, asyncssh.Error):
-        return HostUnreachable("The SSH connection to the host broke.", str(exc))
-    return from_os_error(exc) if isinstance(exc, OSError) and not isinstance(exc, VirtError) else exc
+        return _Stale() if link.connection.is_closed() else HostUnreachable(_NO_FORWARDING, str(exc))
+    return sshlink.in_words(exc)

@@ -20,6 +20,7 @@ from accounts import audit
 from accounts.models import Grant, User
 from accounts.roles import Scope
 from hosts import endpoints, keys, log, names
+from hosts.endpoints import Consoles
 from hosts.models import Host, HostSecret, Kind, RemovedLocal, State
 from jobs import submit as jobs
 from jobs.models import ACTIVE, Job
@@ -62,7 +63,17 @@ class Draft:
     endpoint: Endpoint
     notes: str = ""
     host_key: str = ""  # known and confirmed by other means than the page
+    consoles: Consoles = field(default_factory=Consoles)
     secrets: dict[str, str] = field(default_factory=dict, repr=False)
+
+    @property
+    def columns(self) -> dict[str, Any]:
+        """How it is reached, as fields of Host."""
+        return {**endpoints.columns(self.endpoint), **self.consoles.columns()}
+
+    @property
+    def uses_ssh(self) -> bool:
+        return endpoints.uses_ssh(self.endpoint.kind, self.columns["console_way"])
 
 
 def add(draft: Draft, actor: Actor, *, enable: bool = False) -> Host:
@@ -78,7 +89,7 @@ def add(draft: Draft, actor: Actor, *, enable: bool = False) -> Host:
         host_key=draft.host_key,
         enabled=followed,
         state=State.CONNECTING if followed else State.NEW,
-        **endpoints.columns(draft.endpoint),
+        **draft.columns,
     )
     with transaction.atomic():
         _save_new(host)
@@ -97,15 +108,15 @@ def edit(host: Host, draft: Draft, actor: Actor) -> Host:
     changed = _changes(host, draft)
     if not changed:
         return host
-    fields: dict[str, Any] = {"name": draft.name, "notes": draft.notes, **endpoints.columns(draft.endpoint)}
-    if not endpoints.has_host_key(draft.endpoint.kind):
+    fields: dict[str, Any] = {"name": draft.name, "notes": draft.notes, **draft.columns}
+    if not draft.uses_ssh:
         fields |= {"host_key": "", "host_key_offered": ""}
     elsewhere = _is_elsewhere(host, draft.endpoint)
     if elsewhere:
         fields["host_key_offered"] = ""
     if elsewhere and host.state != State.DISABLED:
         fields |= {"enabled": False, "state": State.NEW, "state_since": timezone.now(), "error": "", "error_detail": ""}
-    elif host.enabled and host.state != State.ALARM and (changed - {"name", "notes"}):
+    elif host.enabled and host.state != State.ALARM and (changed - {"name", "notes", *draft.consoles.columns()}):
         fields |= {"state": State.CONNECTING, "state_since": timezone.now()}
     with transaction.atomic():
         fresh = _swap(host, fields)
@@ -132,7 +143,7 @@ def confirm_key(host: Host, shown: str, actor: Actor) -> Host:
         raise Stale(f"{host.name} offers another key than the one that you saw. Compare again.")
     before = keys.fingerprint(host.host_key)
     fields: dict[str, Any] = {"host_key": offered, "host_key_offered": "", "error": "", "error_detail": ""}
-    if host.enabled:
+    if host.enabled and endpoints.has_host_key(host.kind):
         fields |= {"state": State.CONNECTING, "state_since": timezone.now()}
     replaced = f", which replaces {before}" if before else ""
     with transaction.atomic():
@@ -220,7 +231,9 @@ def _store_secrets(host: Host, secrets: dict[str, str]) -> None:
 
 
 def _drop_secrets_of_other_kinds(host: Host) -> None:
-    host.secrets.exclude(name__in=SECRETS_OF.get(host.kind, ())).delete()
+    uses_ssh = endpoints.uses_ssh(host.kind, host.console_way)
+    kept = [name for name in SECRETS_OF.get(host.kind, ()) if name != "private_key" or uses_ssh]
+    host.secrets.exclude(name__in=kept).delete()
 
 
 def _refuse_bad(draft: Draft, *, besides: int) -> None:
@@ -256,14 +269,16 @@ def _is_elsewhere(host: Host, endpoint: Endpoint) -> bool:
 
 def _changes(host: Host, draft: Draft) -> set[str]:
     """Words for what differs; of secrets only that they were given anew."""
-    wanted = {"name": draft.name, "notes": draft.notes, **endpoints.columns(draft.endpoint)}
+    wanted = {"name": draft.name, "notes": draft.notes, **draft.columns}
     changed = {name for name, value in wanted.items() if getattr(host, name) != value}
     return changed | {name.replace("_", " ") for name in draft.secrets}
 
 
 def _public(host: Host) -> dict[str, Any]:
     """What the audit log keeps of an address."""
-    return {"kind": host.kind, "address": endpoints.place(host), "host_key": keys.fingerprint(host.host_key)}
+    through = endpoints.console_place(host)
+    known = {"kind": host.kind, "address": endpoints.place(host), "host_key": keys.fingerprint(host.host_key)}
+    return known | ({"consoles through": through} if through else {})
 
 
 def _reached(host: Host) -> str:
@@ -273,8 +288,8 @@ def _reached(host: Host) -> str:
 
 SECRETS_OF: dict[str, tuple[str, ...]] = {
     Kind.SSH: ("private_key",),
-    Kind.TCP: ("sasl_user", "sasl_password"),
-    Kind.TLS: ("ca_cert", "client_cert", "client_key"),
+    Kind.TCP: ("sasl_user", "sasl_password", "private_key"),
+    Kind.TLS: ("ca_cert", "client_cert", "client_key", "private_key"),
 }
 
 _LONGEST_PATH = 255

@@ -35,6 +35,10 @@ class HostOut(Schema):
     login: str
     path: str
     session: bool
+    console_way: str
+    console_address: str
+    console_port: int | None
+    console_login: str
     enabled: bool
     state: str
     state_since: datetime
@@ -67,7 +71,8 @@ class HostOut(Schema):
 
 
 _PLAIN = (
-    "name", "kind", "address", "port", "login", "path", "session", "enabled", "state", "state_since", "last_seen_at", "error", "latency_ms",
+    "name", "kind", "address", "port", "login", "path", "session", "console_way", "console_address", "console_port", "console_login",
+    "enabled", "state", "state_since", "last_seen_at", "error", "latency_ms",
     "host_uuid", "hostname", "hypervisor", "hypervisor_version", "libvirt_version", "arch", "cpu_model", "cpus", "memory_bytes", "kvm",
     "cpu_percent", "memory_used_bytes", "pools", "networks", "notes", "revision",
 )  # fmt: skip
@@ -90,6 +95,10 @@ class HostIn(Schema):
     ca_cert: str = Field("", max_length=_MOST_TEXT)
     client_cert: str = Field("", max_length=_MOST_TEXT)
     client_key: str = Field("", max_length=_MOST_TEXT)
+    console_way: Literal["direct", "ssh"] = Field("direct", description="how displays of a TLS or TCP host are reached")
+    console_address: str = Field("", max_length=_MOST_TEXT, description="of the SSH server to go through; left out: the host's own")
+    console_port: int | None = None
+    console_login: str = Field("", max_length=_MOST_TEXT)
     notes: str = Field("", max_length=_MOST_TEXT)
 
 

@@ -12,17 +12,19 @@ from django.utils.translation import gettext_lazy as _lazy
 from accounts import secrets as sealing
 from hosts import names, pem
 from hosts.actions import SECRETS_OF, Draft, Refused
-from hosts.models import Host, Kind
+from hosts.endpoints import CHOOSE_CONSOLES, Consoles
+from hosts.models import ConsoleWay, Host, Kind
 from virt.errors import Invalid
 from virt.uri import DEFAULT_PORTS, Endpoint
 
+_CONSOLES = ("console_way", "console_address", "console_port", "console_login", "key", "private_key")
 # Which fields each kind has besides name and notes; what a browser sends of the others is not looked at.
 FIELDS_OF: dict[str, tuple[str, ...]] = {
     Kind.LOCAL: (),
     Kind.SESSION: (),
     Kind.SSH: ("address", "port", "login", "key", "private_key", "path", "session"),
-    Kind.TLS: ("address", "port", "ca_cert", "client_cert", "client_key"),
-    Kind.TCP: ("address", "port", "sasl_user", "sasl_password"),
+    Kind.TLS: ("address", "port", "ca_cert", "client_cert", "client_key", *_CONSOLES),
+    Kind.TCP: ("address", "port", "sasl_user", "sasl_password", *_CONSOLES),
     Kind.SOCKET: ("path", "session"),
     Kind.TEST: (),
 }
@@ -38,6 +40,8 @@ CARDS = (
     (Kind.TEST, "template", _lazy("Test driver"), _lazy("Invented machines")),
 )
 
+# Those that are numbers or marks; all others are text.
+_EMPTY: dict[str, Any] = {"port": None, "console_port": None, "session": False}
 _ONE_LINE = {"autocomplete": "off", "spellcheck": "false", "autocapitalize": "off"}
 _PEM_ROWS = {"rows": 4, "class": "wv-mono", "spellcheck": "false", "autocomplete": "off"}
 _LONGEST_PEM = 65_536
@@ -88,6 +92,16 @@ class HostForm(forms.Form):
     ca_cert = _Secret(label=_lazy("Certificate of the authority"), help_text=_lazy("PEM. It signed the host's certificate; no other is trusted."))
     client_cert = _Secret(label=_lazy("Client certificate"), help_text=_lazy("PEM. By it the host recognises WebVirt."))
     client_key = _Secret(label=_lazy("Client key"), help_text=_lazy("PEM, without a passphrase. It is stored encrypted and never shown again."))
+    console_way = forms.ChoiceField(
+        label=_lazy("How displays are reached"), required=False, initial=ConsoleWay.DIRECT, choices=ConsoleWay.choices, widget=forms.RadioSelect
+    )
+    console_address = forms.CharField(
+        label=_lazy("SSH server"), help_text=_lazy("The host's own address if empty"), required=False, max_length=255, widget=forms.TextInput(attrs=_ONE_LINE)
+    )
+    console_port = forms.IntegerField(
+        label=_lazy("SSH port"), help_text=_lazy("22 if empty"), required=False, widget=forms.TextInput(attrs={**_ONE_LINE, "inputmode": "numeric"})
+    )
+    console_login = forms.CharField(label=_lazy("SSH user"), required=False, max_length=64, widget=forms.TextInput(attrs={**_ONE_LINE, "placeholder": "root"}))
     notes = forms.CharField(label=_lazy("Notes"), required=False, max_length=10_000, widget=forms.Textarea(attrs={"rows": 3}))
     revision = forms.IntegerField(required=False, widget=forms.HiddenInput)
 
@@ -104,6 +118,10 @@ class HostForm(forms.Form):
         return [{"kind": kind, "icon": icon, "title": title, "text": text, "checked": kind == chosen} for kind, icon, title, text in CARDS]
 
     @property
+    def goes_through_ssh(self) -> bool:
+        return bool(self["console_way"].value() == ConsoleWay.SSH)
+
+    @property
     def uses_own_key(self) -> bool:
         return bool(self["key"].value() == "own")
 
@@ -115,6 +133,7 @@ class HostForm(forms.Form):
             return self.cleaned_data
         self._forget_other_kinds(kind)
         self._check_parts(kind)
+        self._check_consoles(kind)
         getattr(self, f"_check_{kind}", lambda: None)()
         return self.cleaned_data
 
@@ -128,7 +147,7 @@ class HostForm(forms.Form):
     def draft(self) -> Draft:
         """After is_valid()."""
         given = self.cleaned_data
-        return Draft(name=given["name"], endpoint=self._endpoint(), notes=given["notes"], secrets=self._secrets())
+        return Draft(name=given["name"], endpoint=self._endpoint(), notes=given["notes"], consoles=self._consoles(), secrets=self._secrets())
 
     def refuse(self, refusal: Refused) -> None:
         """Put an action's refusal where it belongs."""
@@ -143,9 +162,12 @@ class HostForm(forms.Form):
         self.data = dict(self.data.items()) | {"revision": str(host.revision)}
 
     def _forget_other_kinds(self, kind: str) -> None:
-        for name in {name for fields in FIELDS_OF.values() for name in fields} - set(FIELDS_OF[kind]):
+        needed = set(FIELDS_OF[kind])
+        if kind in CHOOSE_CONSOLES and self.cleaned_data.get("console_way") != ConsoleWay.SSH:
+            needed -= set(_CONSOLES) - {"console_way"}
+        for name in {name for fields in FIELDS_OF.values() for name in fields} - needed:
             self.errors.pop(name, None)
-            self.cleaned_data[name] = None if name == "port" else False if name == "session" else ""
+            self.cleaned_data[name] = _EMPTY.get(name, "")
 
     def _check_parts(self, kind: str) -> None:
         """Each part alone, so that what is wrong stands under its field; the same rules as when it is opened."""
@@ -162,6 +184,15 @@ class HostForm(forms.Form):
             self._try("path", kind="ssh", host="x", path=given.get("path") or "")
         else:
             self._try("path", kind="socket", path=given.get("path") or "")
+
+    def _check_consoles(self, kind: str) -> None:
+        given = self.cleaned_data
+        given["console_address"] = _without_brackets(given.get("console_address") or "")
+        self._try("console_address", kind="tcp", host=given["console_address"])
+        self._try("console_port", kind="tcp", host="x", port=given.get("console_port"))
+        self._try("console_login", kind="ssh", host="x", user=given.get("console_login") or "")
+        if kind != Kind.SSH:
+            self._check_ssh()
 
     def _try(self, field: str, **parts: Any) -> None:
         if field in self.errors or self.cleaned_data.get(field) in (None, ""):
@@ -218,21 +249,33 @@ class HostForm(forms.Form):
             session=bool(given["session"]),
         )
 
+    def _consoles(self) -> Consoles:
+        given = self.cleaned_data
+        by_ssh = given["console_way"] == ConsoleWay.SSH
+        return Consoles(by_ssh, given["console_address"] or "", given["console_port"], given["console_login"] or "")
+
     def _secrets(self) -> dict[str, str]:
         """Those that were typed; an empty field leaves what is stored, unless the other key was chosen."""
         given = self.cleaned_data
         secrets = {name: given[name].replace("\r\n", "\n") for name in SECRETS_OF.get(given["kind"], ()) if given[name].strip()}
-        if given["kind"] == Kind.SSH and given["key"] != "own":
-            secrets = {"private_key": ""} if "private_key" in self.stored else {}
+        if given["key"] != "own":
+            secrets |= _removed(secrets, ("private_key",), self.stored)
         if given["kind"] == Kind.TCP and not given["sasl_user"]:
-            secrets = {name: "" for name in ("sasl_user", "sasl_password") if name in self.stored}
+            secrets |= _removed(secrets, ("sasl_user", "sasl_password"), self.stored)
         return secrets
+
+
+def _removed(secrets: dict[str, str], names: tuple[str, ...], stored: set[str]) -> dict[str, str]:
+    """These taken out of what is set anew, and out of what is stored."""
+    for name in names:
+        secrets.pop(name, None)
+    return {name: "" for name in names if name in stored}
 
 
 def _initial(host: Host | None, stored: set[str]) -> dict[str, Any]:
     if host is None:
-        return {"kind": Kind.SSH, "key": "portal"}
-    columns = ("kind", "name", "address", "port", "login", "path", "session", "notes", "revision")
+        return {"kind": Kind.SSH, "key": "portal", "console_way": ConsoleWay.DIRECT}
+    columns = ("kind", "name", "address", "port", "login", "path", "session", *_CONSOLES[:4], "notes", "revision")
     initial = {name: getattr(host, name) for name in columns} | {"key": "own" if "private_key" in stored else "portal"}
     if "sasl_user" in stored:
         initial["sasl_user"] = sealing.unseal(host.secrets.get(name="sasl_user").sealed)

@@ -25,6 +25,13 @@ class Kind(models.TextChoices):
     TEST = "test", "libvirt's test driver"
 
 
+class ConsoleWay(models.TextChoices):
+    """How the displays of a host that libvirt reaches over TLS or TCP are reached."""
+
+    DIRECT = "direct", "Directly"
+    SSH = "ssh", "Through SSH"
+
+
 class State(models.TextChoices):
     NEW = "new", "Not confirmed yet"  # its host key waits for a person
     CONNECTING = "connecting", "Connecting"
@@ -46,7 +53,11 @@ class Host(models.Model):
     login = models.CharField(max_length=64, blank=True)
     path = models.CharField(max_length=255, blank=True)  # unix socket
     session = models.BooleanField(default=False)  # the person's session daemon instead of the system's
-    host_key = models.TextField(blank=True)  # pinned: "ssh-ed25519 AAAA…"
+    console_way = models.CharField(max_length=8, choices=ConsoleWay.choices, default=ConsoleWay.DIRECT)
+    console_address = models.CharField(max_length=255, blank=True)  # of the SSH server to go through, if it is not the host's
+    console_port = models.PositiveIntegerField(null=True, blank=True)
+    console_login = models.CharField(max_length=64, blank=True)
+    host_key = models.TextField(blank=True)  # pinned, of whichever SSH server leads to libvirt or to the displays: "ssh-ed25519 AAAA…"
     host_key_offered = models.TextField(blank=True)  # seen at the last test, not confirmed
     enabled = models.BooleanField(default=True)
     notes = models.TextField(blank=True)

@@ -9,7 +9,7 @@ from django.db.models import F
 from django.utils import timezone
 
 from accounts import audit
-from hosts import alarm, credentials, duplicates, log, steps
+from hosts import alarm, credentials, duplicates, endpoints, log, steps
 from hosts.models import Host, HostTest, State
 from jobs.registry import Fate, Result, operation
 from jobs.work import Work
@@ -63,22 +63,35 @@ def _the_host_as_it_was_asked_for(work: Work) -> Host:
 
 
 def _walk(host: Host) -> Iterator[Step]:
-    """virt's steps, the key that the host shows noted on the way; at the end, whether it is another host's double."""
-    for step in probe.test(credentials.endpoint_of(host), credentials.credentials_of(host)):
+    """virt's steps, the key that the host shows noted on the way; none after the first that is not well."""
+    for step in _steps(host):
         _note_key(host, step)
         yield step
-        if step.info and step.ok and "identity" in steps.EXPECTED[host.kind]:
+        if not step.ok:
+            return
+
+
+def _steps(host: Host) -> Iterator[Step]:
+    """The way to libvirt, whether it is another host's double, and the way to its displays where that is another one."""
+    given = credentials.credentials_of(host)
+    for step in probe.test(endpoints.endpoint_of(host), given):
+        yield step
+        if step.info and "identity" in steps.EXPECTED[host.kind]:
             yield _identity(host, step.info.host_uuid)
+    ssh = endpoints.ssh_endpoint_of(host)
+    if ssh and not endpoints.has_host_key(host.kind):
+        yield from probe.test_forwarding(ssh, given)
 
 
 def _note_key(host: Host, step: Step) -> None:
-    """One that differs from the pinned key stops a host that is followed; the first one waits to be confirmed."""
-    if step.host_key is None or step.ok:
+    """One that differs from the pinned key stops a host that is followed by it; others, and the first one, wait to be confirmed."""
+    stops = endpoints.has_host_key(host.kind)
+    if step.host_key is None or (step.ok and stops):
         return
-    if host.host_key:
+    if host.host_key and stops:
         alarm.raise_alarm(host, step.host_key.line)
     else:
-        Host.objects.filter(pk=host.pk, revision=host.revision).update(host_key_offered=step.host_key.line)
+        Host.objects.filter(pk=host.pk, revision=host.revision).update(host_key_offered="" if step.ok else step.host_key.line)
 
 
 def _identity(host: Host, host_uuid: str) -> Step:

@@ -132,7 +132,17 @@ class Overview:
 
     @property
     def has_host_key(self) -> bool:
-        return endpoints.has_host_key(self.host.kind)
+        """Whether a key is pinned, or to be pinned, by which an SSH server is recognised."""
+        return endpoints.uses_ssh(self.host.kind, self.host.console_way)
+
+    @property
+    def chooses_consoles(self) -> bool:
+        return self.host.kind in endpoints.CHOOSE_CONSOLES
+
+    @property
+    def console_place(self) -> str:
+        """The SSH server that the displays alone are reached through; "" without one."""
+        return endpoints.console_place(self.host)
 
     @property
     def pinned(self) -> str:
@@ -161,11 +171,12 @@ class Overview:
 
     @property
     def login(self) -> str:
-        return self.host.login or "root"
+        """Of the SSH server."""
+        return (self.host.console_login if self.console_place else self.host.login) or "root"
 
     @property
     def can_enable(self) -> bool:
-        return not self.host.enabled and (bool(self.host.host_key) or not self.has_host_key)
+        return not self.host.enabled and (bool(self.host.host_key) or not endpoints.has_host_key(self.host.kind))
 
     # ── machines ──
 

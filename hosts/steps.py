@@ -8,6 +8,7 @@ from typing import Any
 
 from django.utils.translation import gettext_lazy as _lazy
 
+from hosts import endpoints
 from hosts.models import Host, HostTest, Kind
 from jobs.models import Job
 from jobs.models import State as JobState
@@ -23,6 +24,11 @@ TITLES: Mapping[str, Any] = {
     "permission": _lazy("Permission"),
     "version": _lazy("Versions"),
     "identity": _lazy("Known already?"),
+    "ssh name": _lazy("Consoles: name"),
+    "ssh route": _lazy("Consoles: way through the network"),
+    "ssh port": _lazy("Consoles: port"),
+    "ssh host key": _lazy("Consoles: host key"),
+    "ssh login": _lazy("Consoles: login"),
 }
 
 # In the order of virt.probe.ORDER (which pages may not import), and then whether it is another host's double.
@@ -36,6 +42,16 @@ EXPECTED: Mapping[str, tuple[str, ...]] = {
     Kind.SOCKET: ("libvirt socket", *_LAST),
     Kind.TEST: ("version",),
 }
+
+
+# After those, where displays alone are reached through SSH: virt.probe.FORWARDING.
+_FORWARDING = ("ssh name", "ssh route", "ssh port", "ssh host key", "ssh login")
+
+
+def expected(host: Host) -> tuple[str, ...]:
+    """The names of its steps, in their order."""
+    through_ssh = endpoints.uses_ssh(host.kind, host.console_way) and not endpoints.has_host_key(host.kind)
+    return EXPECTED[host.kind] + (_FORWARDING if through_ssh else ())
 
 
 @dataclass(frozen=True)
@@ -101,7 +117,7 @@ def of_job(job_id: int) -> list[Shown]:
 def _shown(host: Host, test: HostTest | None, job: Job | None) -> list[Shown]:
     done = [_step(record) for record in test.steps] if test else []
     names = [step.name for step in done]
-    rest = [name for name in EXPECTED[host.kind] if name not in names]
+    rest = [name for name in expected(host) if name not in names]
     runs = bool(job and job.is_active)
     stopped = any(step.state in ("failed", "asks") for step in done)
     if not runs and test is None:

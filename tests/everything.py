@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-AT_ONCE = 3
+AT_ONCE = 4
 TRIES_OF_A_CRASH = 4
 LONGEST = 800  # seconds for a group: one that hangs is ended, with what its threads were at, and is run once more
 COUNTED = ("passed", "failed", "error", "errors", "skipped", "xfailed", "xpassed")
@@ -86,11 +86,11 @@ def groups() -> list[Group]:
     return [
         _group("integration", *(path for path in sorted((HERE / "integration").iterdir()) if any(path.glob("test_*.py")) and path.name != "watcher")),
         _group("browser", HERE / "browser"),
+        _group("security", HERE / "security"),
         *(_group(f"lab, {folder.name}", folder) for folder in sorted(folders, key=_size, reverse=True)),
         _group("lab itself", *sorted(lab.glob("test_*.py"))),
         # Each alone: libvirt's client (9.0) may crash when a daemon dies under it.
         *(_group(f"integration, watcher, {file.stem}", file) for file in sorted((HERE / "integration" / "watcher").glob("test_*.py"))),
-        _group("security", HERE / "security"),
         _group("unit", HERE / "unit"),
     ]
 

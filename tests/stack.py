@@ -239,7 +239,7 @@ class Api:
 
     def __init__(self, url: str, token: str) -> None:
         self._base = f"{url}/api/v1/"
-        self._token = token
+        self.token = token
 
     def get(self, path: str) -> Any:
         """The body; ``AssertionError`` for anything but 200."""
@@ -253,7 +253,7 @@ class Api:
             self._base + path,
             method=method,
             data=None if body is None else json.dumps(body).encode(),
-            headers={"Authorization": f"Bearer {self._token}", "Content-Type": "application/json"},
+            headers={"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"},
         )
         try:
             with urllib.request.urlopen(request, timeout=20) as answer:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import libvirt
 
 from virt.connection import Connection
-from virt.translation import translate
+from virt.translation import answered, translate
 from virt.xml.read.capabilities import Board, Capabilities, Guests, read_capabilities
 from virt.xml.read.domcapabilities import Offer, read_offer
 
@@ -48,7 +48,7 @@ def _offers(raw: libvirt.virConnect, seen: Capabilities, own: Guests) -> list[Of
             try:
                 xml = raw.getDomainCapabilities(own.emulator or None, seen.arch, board or None, virt_type, 0)
             except libvirt.libvirtError as exc:
-                if exc.get_error_code() not in _NOT_OFFERED:
+                if not answered(exc, _NOT_OFFERED):
                     raise
             else:
                 found.append(read_offer(xml, board))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import libvirt
 
+from virt.translation import answered
 from virt.xml.read.capabilities import read_capabilities
 
 
@@ -104,7 +105,7 @@ def hypervisor_version(raw: libvirt.virConnect) -> str:
     try:
         return version(raw.getVersion())
     except libvirt.libvirtError as exc:
-        if exc.get_error_code() in (libvirt.VIR_ERR_NO_SUPPORT, libvirt.VIR_ERR_INTERNAL_ERROR):
+        if answered(exc, (libvirt.VIR_ERR_NO_SUPPORT, libvirt.VIR_ERR_INTERNAL_ERROR)):
             return ""
         raise
 

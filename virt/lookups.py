@@ -8,7 +8,7 @@ import libvirt
 
 from virt.connection import Connection
 from virt.errors import WrongState
-from virt.translation import is_lost, translate
+from virt.translation import answered, translate
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ def volume_at(connection: Connection, path: str) -> Place | None:
         try:
             volume = connection.raw.storageVolLookupByPath(path)
         except libvirt.libvirtError as exc:
-            if exc.get_error_code() in (libvirt.VIR_ERR_NO_STORAGE_VOL, libvirt.VIR_ERR_INTERNAL_ERROR) and not is_lost(exc):
+            if answered(exc, (libvirt.VIR_ERR_NO_STORAGE_VOL, libvirt.VIR_ERR_INTERNAL_ERROR)):
                 return None
             raise
         pool = volume.storagePoolLookupByVolume()

@@ -10,7 +10,7 @@ import libvirt
 
 from virt.connection import Connection
 from virt.errors import Conflict, Invalid, NotFound, OperationFailed
-from virt.translation import translate
+from virt.translation import answered, translate
 from virt.volume import Memory, VolumeSeen
 from virt.xml import tree
 from virt.xml.pools import pool_kind
@@ -251,7 +251,7 @@ def _volumes(pool: libvirt.virStoragePool, memory: Memory, spare: Seconds) -> tu
     try:
         return memory.look(pool, spare)
     except libvirt.libvirtError as exc:
-        if exc.get_error_code() in (libvirt.VIR_ERR_OPERATION_INVALID, libvirt.VIR_ERR_INTERNAL_ERROR):
+        if answered(exc, (libvirt.VIR_ERR_OPERATION_INVALID, libvirt.VIR_ERR_INTERNAL_ERROR)):
             return None  # it was stopped meanwhile
         raise
 

@@ -14,12 +14,12 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Generic, TypeVar
 
 import asyncssh
 
-from virt import connection
+from virt import connection, sshlink
 from virt.connection import Connection, Credentials
 from virt.errors import HostKeyChanged, HostKeyUnknown, HostSilent, HostUnreachable, Invalid, LoginRefused, PermissionRefused, VirtError, from_os_error
 from virt.host import HostInfo
@@ -39,6 +39,8 @@ ORDER: dict[str, tuple[str, ...]] = {
     "socket": ("libvirt socket", "permission", "version"),
     "test": ("version",),
 }
+# Those to an SSH server that a host's displays alone are reached through.
+FORWARDING = ("ssh name", "ssh route", "ssh port", "ssh host key", "ssh login")
 
 
 @dataclass(frozen=True)
@@ -70,10 +72,13 @@ def test(endpoint: Endpoint, credentials: Credentials, *, deadline: Seconds = 5.
 
     `deadline` for each; `patience` for the versions, which a fresh libvirtd learns by starting every QEMU there is.
     """
-    for step in _steps(endpoint, credentials, deadline, patience):
-        yield step
-        if not step.ok:
-            return
+    yield from _to_the_first_failure(_steps(endpoint, credentials, deadline, patience))
+
+
+def test_forwarding(endpoint: Endpoint, credentials: Credentials, *, deadline: Seconds = 5.0) -> Iterator[Step]:
+    """The same for an SSH server that is to forward connections: the steps of FORWARDING."""
+    for step in _to_the_first_failure(_ssh_steps(endpoint, credentials, deadline)):
+        yield replace(step, name=f"ssh {step.name}")
 
 
 def fetch_host_key(host: str, port: int, *, algorithm: str = "", deadline: Seconds = 5.0) -> HostKey:
@@ -110,6 +115,20 @@ def _steps(endpoint: Endpoint, credentials: Credentials, deadline: Seconds, pati
     if endpoint.kind == "ssh":
         yield _host_key(endpoint, credentials.host_key, deadline)
     yield from _inside(endpoint, credentials, deadline, patience)
+
+
+def _ssh_steps(endpoint: Endpoint, credentials: Credentials, deadline: Seconds) -> Iterator[Step]:
+    yield _name(endpoint.host, deadline)
+    yield from _route_and_port(endpoint, deadline)
+    yield _host_key(endpoint, credentials.host_key, deadline)
+    yield _sign_in(endpoint, credentials, deadline)
+
+
+def _to_the_first_failure(steps: Iterator[Step]) -> Iterator[Step]:
+    for step in steps:
+        yield step
+        if not step.ok:
+            return
 
 
 def _name(host: str, deadline: Seconds) -> Step:
@@ -171,6 +190,17 @@ def _host_key(endpoint: Endpoint, pinned: str, deadline: Seconds) -> Step:
         words = f"It shows {shown.fingerprint}, another key than the confirmed {_fingerprint(pinned)}."
         return Step("host key", False, words, _FIXES["host key changed"], host_key=shown)
     return Step("host key", True, f"{shown.fingerprint}, the confirmed one", host_key=shown)
+
+
+def _sign_in(endpoint: Endpoint, credentials: Credentials, deadline: Seconds) -> Step:
+    async def sign_in() -> None:
+        (await sshlink.connect(endpoint, credentials, deadline=deadline)).close()
+
+    try:
+        asyncio.run(sign_in())
+    except VirtError as exc:
+        return Step("login", False, str(exc), _fix("login", endpoint), exc.detail)
+    return Step("login", True, _well("login", endpoint))
 
 
 def _shown_key(host: str, port: int, algorithm: str, deadline: Seconds) -> HostKey:

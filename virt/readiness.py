@@ -8,7 +8,7 @@ from virt import host
 from virt.connection import Connection
 from virt.errors import VirtError
 from virt.facts import HostFacts, Told
-from virt.translation import translate
+from virt.translation import answered, translate
 from virt.xml.read.capabilities import Capabilities, read_capabilities
 from virt.xml.read.domcapabilities import Offer, read_nested, read_offer
 
@@ -62,7 +62,7 @@ def _best_offer(raw: libvirt.virConnect, seen: Capabilities, kvm: bool) -> tuple
     try:
         xml = raw.getDomainCapabilities(own.emulator or None, seen.arch, board or None, "kvm" if kvm else own.virt_types[0], 0)
     except libvirt.libvirtError as exc:
-        if exc.get_error_code() in _NOT_TOLD:
+        if answered(exc, _NOT_TOLD):
             return None, None
         raise
     return read_offer(xml, board), read_nested(xml)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import libvirt
 
 from virt.connection import Connection
-from virt.translation import translate
+from virt.translation import answered, translate
 from virt.xml.parse import parse
 from virt.xml.read.disk import Disk, read_disk
 from virt.xml.read.snapshot import SnapshotDefinition, read_snapshot
@@ -183,7 +183,7 @@ def _allocation(raw: libvirt.virConnect, path: str) -> int | None:
         volume = raw.storagePoolLookupByName(pool).storageVolLookupByName(name) if pool else raw.storageVolLookupByPath(path)
         return int(volume.info()[2])
     except libvirt.libvirtError as exc:
-        if exc.get_error_code() in _NO_SIZE:
+        if answered(exc, _NO_SIZE):
             return None
         raise
 

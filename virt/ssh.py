@@ -152,7 +152,10 @@ Host *
   RequestTTY no
   EscapeChar none
   LogLevel INFO
-"""
+{ciphers}"""
+
+# OpenSSH's own choice, in another order: where the processor has instructions for AES, GCM takes a third of ChaCha20's time.
+_AES_FIRST = "  Ciphers aes128-gcm@openssh.com,aes256-gcm@openssh.com,chacha20-poly1305@openssh.com,aes128-ctr,aes192-ctr,aes256-ctr\n"
 
 
 def _config(directory: Path, algorithm: str, connect_timeout: int) -> str:
@@ -161,7 +164,18 @@ def _config(directory: Path, algorithm: str, connect_timeout: int) -> str:
         algorithms=_HOST_KEY_ALGORITHMS[algorithm],
         directory=directory,
         connect_timeout=max(1, connect_timeout),
+        ciphers=_AES_FIRST if _has_aes() else "",
     )
+
+
+@functools.cache
+def _has_aes() -> bool:
+    """Whether this machine's processor encrypts by AES itself; false where nobody tells."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(errors="replace").splitlines()
+    except OSError:
+        return False
+    return any("aes" in line.partition(":")[2].split() for line in lines if line.lower().startswith(("flags", "features")))
 
 
 def _write(path: Path, text: str) -> None:

@@ -8,9 +8,25 @@ from __future__ import annotations
 
 import os
 import shutil
+import ssl
 
 from virt.errors import Invalid
 from virt.ssh import private_directory
+
+
+def client_context(ca_cert: str, client_cert: str = "", client_key: str = "") -> ssl.SSLContext:
+    """For TLS of our own to what belongs to the host: this authority alone is believed, names are checked. Raises Invalid."""
+    pki = ClientPki(ca_cert, client_cert, client_key)
+    try:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.load_verify_locations(cadata=ca_cert)
+        if client_cert:
+            context.load_cert_chain(pki.directory / "clientcert.pem", pki.directory / "clientkey.pem", password="")
+    except (ssl.SSLError, ValueError) as exc:
+        raise Invalid("The certificates that are stored for the host can't be used.", str(exc)) from exc
+    finally:
+        pki.remove()
+    return context
 
 
 class ClientPki:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import errno
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
 import libvirt
@@ -48,9 +48,9 @@ def translate() -> Iterator[None]:
         raise from_libvirt(exc) from exc
 
 
-def is_lost(exc: libvirt.libvirtError) -> bool:
-    """Whether the host is not reached any more: an internal error may mean that, or that what was asked for is not there."""
-    return isinstance(from_libvirt(exc), HostUnreachable)
+def answered(exc: libvirt.libvirtError, codes: Collection[int]) -> bool:
+    """Whether the host said one of these codes. An internal error may also mean that it is not reached any more: that is no answer."""
+    return exc.get_error_code() in codes and not isinstance(from_libvirt(exc), HostUnreachable)
 
 
 def from_libvirt(exc: libvirt.libvirtError) -> VirtError:

@@ -22,7 +22,7 @@ from lxml import etree
 
 from virt.connection import Connection
 from virt.errors import Conflict, NotFound, OperationFailed
-from virt.translation import is_lost, translate
+from virt.translation import answered, translate
 from virt.xml import tree
 from virt.xml.build.own import with_identity
 from virt.xml.parse import parse
@@ -162,7 +162,7 @@ def _in_folder(connection: Connection, path: str, do: Callable[[libvirt.virStora
                         with suppress(libvirt.libvirtError):
                             pool.destroy()
             except libvirt.libvirtError as exc:
-                if not left or is_lost(exc) or exc.get_error_code() not in _AGAIN:
+                if not left or not answered(exc, _AGAIN):
                     raise
         time.sleep(0.1)
     raise AssertionError

@@ -9,13 +9,15 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from queue import SimpleQueue
 from typing import Literal
 
 import libvirt
 
 from virt.connection import Connection
 from virt.errors import Conflict, Invalid, NotFound, VirtError
-from virt.translation import is_lost, translate
+from virt.packets import PACKET_BYTES
+from virt.translation import answered, translate
 from virt.xml.build.volume import VolumeSpec as VolumeSpec
 from virt.xml.build.volume import build_xml
 from virt.xml.pools import KINDS
@@ -24,8 +26,8 @@ from virt.xml.read.volume import VolumeDefinition, read_modified, read_volume
 
 Seconds = float
 
-PACKET_BYTES = 262_120  # what one message of libvirt's holds (VIR_NET_MESSAGE_LEGACY_PAYLOAD_MAX)
 _LOOK_SECONDS = 0.5
+_PACKETS_AHEAD = 8
 
 WipeAlgorithm = Literal["zero", "random", "nnsa", "dod", "bsi", "gutmann", "schneier", "trim"]
 WIPE_ALGORITHMS: dict[str, int] = {
@@ -109,7 +111,7 @@ class Memory:
         try:
             now, before, seen = time.monotonic(), self._seen.get(name), see(volume)
         except libvirt.libvirtError as exc:
-            if is_lost(exc) or exc.get_error_code() not in (libvirt.VIR_ERR_NO_STORAGE_VOL, libvirt.VIR_ERR_INTERNAL_ERROR, libvirt.VIR_ERR_SYSTEM_ERROR):
+            if not answered(exc, (libvirt.VIR_ERR_NO_STORAGE_VOL, libvirt.VIR_ERR_INTERNAL_ERROR, libvirt.VIR_ERR_SYSTEM_ERROR)):
                 raise
             self._seen.pop(name, None)  # it went away meanwhile, or can't be read: one file must not hide the others
         else:
@@ -194,7 +196,8 @@ class Writing:
     """An upload that is open: `send` as often as there is something, then `finish`. Leaving it otherwise aborts it.
 
     What `finish` returned for is in the host's file; of what was only sent, nobody knows. `sparse`: the volume is new and
-    empty behind `offset`, so that `skip` need not send zeros.
+    empty behind `offset`, so that `skip` need not send zeros. A thread of its own passes the bytes on, a few packets behind,
+    so that the next ones are prepared meanwhile; what goes wrong there is raised by the next call.
     """
 
     def __init__(self, connection: Connection, pool: str, name: str, offset: int, length: int, *, sparse: bool = False) -> None:
@@ -202,6 +205,14 @@ class Writing:
             volume = _volume(connection, pool, name)
             self._stream: libvirt.virStream | None = connection.raw.newStream(0)
             volume.upload(self._stream, offset, length, libvirt.VIR_STORAGE_VOL_UPLOAD_SPARSE_STREAM if sparse else 0)
+        self._waiting: SimpleQueue[bytes | int | None] = SimpleQueue()
+        self._room: SimpleQueue[None] = SimpleQueue()
+        for _ in range(_PACKETS_AHEAD):
+            self._room.put(None)
+        self._error: Exception | None = None
+        self._dropped = False
+        self._thread = threading.Thread(target=self._pass_on, args=(self._stream,), name="upload", daemon=True)
+        self._thread.start()
 
     def __enter__(self) -> Writing:
         return self
@@ -211,35 +222,63 @@ class Writing:
 
     def send(self, data: bytes) -> None:
         """Waits while the host is slower than we are."""
-        stream = self._stream
-        if stream is None:
-            raise VirtError("The upload is over.")
-        with translate():
-            for start in range(0, len(data), PACKET_BYTES):
-                part = data[start : start + PACKET_BYTES]
-                while part:
-                    part = part[stream.send(part) :]
+        for start in range(0, len(data), PACKET_BYTES):
+            self._hand_over(data[start : start + PACKET_BYTES])
 
     def skip(self, length: int) -> None:
         """So many bytes of zeros that are not sent. Only for one opened as `sparse`."""
-        if self._stream is None:
-            raise VirtError("The upload is over.")
-        with translate():
-            self._stream.sendHole(length)
+        self._hand_over(length)
 
     def finish(self) -> None:
-        stream, self._stream = self._stream, None
+        stream = self._close()
         if stream:
+            if self._error:
+                _abort_quietly(stream)
+                raise self._error
             with translate():
                 stream.finish()
 
     def abort(self) -> None:
+        self._dropped = True
+        stream = self._close()
+        if stream:
+            _abort_quietly(stream)  # the host may have ended it first
+
+    def _hand_over(self, what: bytes | int) -> None:
+        if self._stream is None:
+            raise VirtError("The upload is over.")
+        self._room.get()
+        if self._error:
+            self._room.put(None)
+            raise self._error
+        self._waiting.put(what)
+
+    def _close(self) -> libvirt.virStream | None:
+        """All is passed on, or dropped."""
         stream, self._stream = self._stream, None
         if stream:
-            try:
-                stream.abort()
-            except libvirt.libvirtError:
-                return  # the host ended it first
+            self._waiting.put(None)
+            self._thread.join()
+        return stream
+
+    def _pass_on(self, stream: libvirt.virStream) -> None:
+        while (what := self._waiting.get()) is not None:
+            if not self._error and not self._dropped:
+                try:
+                    with translate():
+                        _pass_one(stream, what)
+                except Exception as exc:
+                    self._error = exc
+            self._room.put(None)
+
+
+def _pass_one(stream: libvirt.virStream, what: bytes | int) -> None:
+    """Some bytes, or the length of a hole."""
+    if isinstance(what, int):
+        stream.sendHole(what)
+        return
+    while what:
+        what = what[stream.send(what) :]
 
 
 def upload(connection: Connection, pool: str, name: str, offset: int, length: int, chunks: Iterable[bytes]) -> int:

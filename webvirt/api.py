@@ -26,6 +26,7 @@ from hosts.networks.api import of_host as networks_of_host
 from hosts.networks.api import router as networks
 from hosts.readiness.api import router as readiness
 from hosts.storage.api import router as storage
+from hosts.storage.transfers.api import router as transfers
 from jobs.api import router as jobs
 from jobs.submit import Refused
 from machines.api import router as machines
@@ -83,6 +84,7 @@ api.add_router("/consoles", all_consoles, tags=["consoles"])
 api.add_router("/hosts", maintenance, tags=["moves"])
 api.add_router("/moves", moves, tags=["moves"])
 api.add_router("/storage", storage, tags=["storage"])
+api.add_router("/storage", transfers, tags=["files"])
 api.add_router("/jobs", jobs, tags=["jobs"])
 
 

@@ -6,11 +6,14 @@ back in a fraction of a second. Nothing is opened before the fork: no database, 
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import gc
 import http.client
 import importlib
 import os
 import socket
+import sys
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,8 +27,7 @@ QUICK_SLOTS = 3
 LONG_SLOTS = 2
 # Uploads, downloads and moves: they wait for a browser, a disk or the hosts most of the time, so threads of one process do.
 BULK_SLOTS = 32
-# No banner; and the system checks are script/lint's to run, not every start's.
-_CELERY_OPTIONS = ("--quiet", "--skip-checks")
+_M_ARENA_MAX = -8  # malloc.h
 _STOP_FIRST, _STOP_NEXT, _STOP_LAST = range(3)
 # What all of them, or the ones that fork again, would otherwise load each for themselves.
 _SHARED_MODULES = (
@@ -34,11 +36,15 @@ _SHARED_MODULES = (
     "webvirt.doorway",
     "celery.apps.worker",
     "celery.apps.beat",
-    "celery.bin.worker",
-    "celery.bin.beat",
     "celery.concurrency.prefork",
     "celery.concurrency.thread",
+    "celery.events",
     "celery.worker.consumer",
+    "billiard.heap",
+    "billiard.popen_fork",
+    "billiard.sharedctypes",
+    "billiard.synchronize",
+    "channels_redis.pubsub",
     "kombu.transport.redis",
     "redis.asyncio",
     "uvicorn.lifespan.on",
@@ -74,7 +80,12 @@ def children(*, listener: socket.socket, redis: Redis | None, announce: tuple[st
 
 def preload() -> None:
     """Loads what the children share and takes it out of the garbage collector's sight, which would otherwise touch, and so copy, every page."""
+    import cffi
     from django.urls import get_resolver
+
+    # glibc would give each of many threads an arena of its own, and never take it back.
+    with contextlib.suppress(AttributeError):  # another C library
+        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 2)
 
     for name in _SHARED_MODULES:
         importlib.import_module(name)
@@ -83,6 +94,8 @@ def preload() -> None:
 
     app.loader.import_default_modules()
     app.finalize()
+    # billiard asks the kernel by cffi in every slot that it forks: the parser for its C is made here, once.
+    cffi.FFI().cdef("int prctl (int __option, ...);")
     gc.collect()
     gc.freeze()
 
@@ -129,19 +142,32 @@ def _worker(queue: str, slots: int, pool: str = "prefork") -> None:
 
     from webvirt.celery import app
 
+    os.environ["CELERY_SKIP_CHECKS"] = "true"  # the system checks are script/lint's to run, not every start's
     master = os.getpid()
     worker_process_init.connect(lambda **_: die_with_parent(master), weak=False)
     # libvirt's system daemon is root's; a portal that is root for its sake need not be told at each start.
     warnings.filterwarnings("ignore", category=SecurityWarning)
-    arguments = ["--queues", queue, "--hostname", f"{queue}@%h", "--concurrency", str(slots), "--pool", pool, "--loglevel", "INFO"]
-    app.worker_main([*_CELERY_OPTIONS, "worker", *arguments, "--without-gossip", "--without-mingle", "--without-heartbeat"])
+    # Not by Celery's command line: that loads a shell with all of prompt_toolkit into every worker.
+    worker = app.Worker(
+        queues=queue,
+        hostname=f"{queue}@{socket.gethostname()}",
+        concurrency=slots,
+        pool=pool,
+        loglevel="INFO",
+        quiet=True,
+        without_gossip=True,
+        without_mingle=True,
+        without_heartbeat=True,
+    )
+    worker.start()
+    sys.exit(worker.exitcode)
 
 
 def _beat() -> None:
     from webvirt.celery import app
 
     # In memory: every schedule of ours is "each n seconds", so there is nothing worth a file that a kill could damage.
-    app.start([*_CELERY_OPTIONS, "beat", "--scheduler", "celery.beat:Scheduler", "--loglevel", "WARNING"])
+    app.Beat(scheduler="celery.beat:Scheduler", loglevel="WARNING", quiet=True).run()
 
 
 def _watcher() -> None:

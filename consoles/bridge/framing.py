@@ -5,22 +5,13 @@ from __future__ import annotations
 import contextlib
 import socket
 import struct
-import sys
 import time
-import warnings
 from typing import Any, ClassVar
 
-from consoles.bridge.pipe import Pipe
+from websockify.websocket import WebSocketWantReadError, WebSocketWantWriteError
+from websockify.websocketserver import HttpWebSocket
 
-# websockify wants numpy to unmask frames; it costs each bridge 25 MB, and `_unmask` below is as quick.
-with contextlib.ExitStack() as _stack:
-    if "numpy" not in sys.modules:
-        sys.modules["numpy"] = None  # type: ignore[assignment]
-        _stack.callback(sys.modules.pop, "numpy", None)
-    _stack.enter_context(warnings.catch_warnings())
-    warnings.simplefilter("ignore")
-    from websockify.websocket import WebSocketWantReadError, WebSocketWantWriteError
-    from websockify.websocketserver import HttpWebSocket
+from consoles.bridge.pipe import Pipe
 
 __all__ = ("BrowserSocket", "Garbage", "WebSocketWantReadError", "WebSocketWantWriteError")
 

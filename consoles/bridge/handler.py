@@ -130,8 +130,10 @@ class Handler(WebSockifyRequestHandler):
             raise
         try:
             reached = self._reach(ticket, machine)
-            with contextlib.closing(reached.socket) as display:
-                typed, sieve = self._introduce(reached, ticket)
+            with contextlib.ExitStack() as ending:
+                ending.callback(reached.socket.close)
+                display, typed, sieve = self._introduce(reached, ticket)
+                ending.callback(display.close)
                 console = Console(claim, Pump(self.request, display, sieve))
                 self.server.registry.carry(ticket, console, user, machine, self._address)
                 connections.close_all()  # a console may last for days
@@ -180,24 +182,25 @@ class Handler(WebSockifyRequestHandler):
         key = _cookie(self.headers.get_all("Cookie") or [], settings.SESSION_COOKIE_NAME)
         return key if key and tickets.login_of_session(key) == ticket.login else None
 
-    def _introduce(self, reached: reach.Reached, ticket: Ticket) -> tuple[bytes, Sieve | None]:
+    def _introduce(self, reached: reach.Reached, ticket: Ticket) -> tuple[socket.socket, bytes, Sieve | None]:
         """The beginning of the protocol, where the display's password is ours to know and not the browser's.
 
-        What the browser has said after it, and what stands between the two from now on.
+        The display from now on, what the browser has said after it, and what stands between the two.
         """
-        reached.socket.settimeout(self.timeout)
+        display = reached.socket
+        display.settimeout(self.timeout)
         browser = _Reader(self.request)
         sieve: Sieve | None
         if ticket.kind == Kind.VNC:
-            rfb.sign_in(reached.socket, reached.password)
+            display = rfb.sign_in(display, reached.password, reached.trust)
             rfb.let_in(self._show, browser.exactly)
-            reached.socket.sendall(rfb.client_init(browser.exactly(1)))
+            rfb.say(display, rfb.client_init(browser.exactly(1)))
             sieve = rfb.WatcherSieve() if ticket.view_only else None
         elif ticket.kind == Kind.SPICE:
-            sieve = spice.link(self._show, browser.exactly, reached.socket, reached.password, view_only=ticket.view_only)
+            sieve = spice.link(self._show, browser.exactly, display, reached.password, view_only=ticket.view_only)
         else:
             sieve = (lambda _typed: b"") if ticket.view_only else None
-        return browser.rest, sieve
+        return display, browser.rest, sieve
 
     def _show(self, data: bytes) -> None:
         self.request.show(memoryview(data))

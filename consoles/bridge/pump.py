@@ -13,6 +13,7 @@ from collections.abc import Callable
 from consoles.bridge.closing import Closing, Code
 from consoles.bridge.framing import BrowserSocket, Garbage
 from consoles.bridge.pipe import MOST_BYTES, Pipe
+from consoles.bridge.tls import TlsSocket
 
 logger = logging.getLogger(__name__)
 
@@ -38,6 +39,7 @@ class Pump:
     def __init__(self, browser: BrowserSocket, display: socket.socket, sieve: Sieve | None = None) -> None:
         self._browser = browser
         self._display = display
+        self._encrypted = display if isinstance(display, TlsSocket) else None
         self._sieve = sieve
         self._waiting = b""  # for the display
         self._end: Closing | None = None
@@ -76,7 +78,11 @@ class Pump:
         poll = select.poll()
         poll.register(browser, (0 if self._waiting else _READ) | (_WRITE if self._browser.is_congested else 0))
         poll.register(display, (0 if self._browser.is_congested else _READ) | (_WRITE if self._waiting else 0))
-        ready = dict(poll.poll(_STEP_SECONDS * 1000))
+        # What TLS has decrypted already, the kernel does not know of.
+        more = bool(self._encrypted and self._encrypted.pending()) and not self._browser.is_congested
+        ready = dict(poll.poll(0 if more else _STEP_SECONDS * 1000))
+        if more:
+            ready[display] = ready.get(display, 0) | _READ
         if ready.get(browser, 0) & _WRITE:
             self._browser.flush()
         if ready.get(display, 0) & _WRITE:
@@ -99,7 +105,7 @@ class Pump:
             else:
                 self._browser.show(self._buffer[:size])
             self.shown += size
-            if size >= _MUCH and not self._browser.pipe:
+            if size >= _MUCH and not self._browser.pipe and not self._encrypted:
                 self._browser.open_pipe()
             elif size < _LITTLE and not self._browser.is_congested:
                 self._browser.close_pipe()

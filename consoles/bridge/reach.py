@@ -15,8 +15,10 @@ from dataclasses import dataclass, field
 
 from consoles.bridge.closing import Closing, Code
 from consoles.bridge.serial import Lines
+from consoles.bridge.tls import Trust
 from consoles.tunnels import Place, Tunnels
 from hosts.connections import connection_to
+from hosts.endpoints import uses_ssh
 from hosts.models import Host
 from hosts.models import Kind as HostKind
 from machines.models import Machine
@@ -31,7 +33,11 @@ logger = logging.getLogger(__name__)
 _CONNECT_SECONDS = 6.0
 _NOTICED_SECONDS = 1.5
 _RENEWED_SECONDS = 60
-_NO_WAY = "The display listens on {where} of {host} alone. Connect the host by SSH, or let the display listen on an address of its network."
+_NO_WAY = (
+    "The display listens on {where} of {host} alone. Let consoles go through SSH in the settings of the host, or let the display listen on an address of "
+    "its network."
+)
+_TLS_ALONE = "The display speaks TLS alone, and no authority is known that could have signed its certificate: {host} is not reached over TLS."
 _OF_THIS_MACHINE = (HostKind.LOCAL, HostKind.SESSION, HostKind.SOCKET)
 # libvirt's client loses wake-ups when many threads ask over one connection (virt/connection.py): one at a time.
 _one_at_a_time: defaultdict[int, threading.Lock] = defaultdict(threading.Lock)
@@ -39,11 +45,12 @@ _one_at_a_time: defaultdict[int, threading.Lock] = defaultdict(threading.Lock)
 
 @dataclass(frozen=True)
 class Reached:
-    """`password`: what the display will ask for, "" for nothing."""
+    """`password`: what the display will ask for, "" for nothing. `trust`: how it must prove who it is once it encrypts, None where it can't."""
 
     socket: socket.socket
     run: int
     password: str = field(default="", repr=False)
+    trust: Trust | None = None
 
 
 def sit_down(machine: Machine, port: int, *, force: bool) -> Reached:
@@ -67,7 +74,8 @@ def reach(machine: Machine, kind: str) -> Reached:
             raise Closing(Code.NO_DISPLAY, "The machine runs without such a display.")
         if machine.host.kind in _OF_THIS_MACHINE and (handed := _handed_over(machine, running, display)):
             return handed
-        way = _connect(machine.host, display.graphics)
+        trust = Trust.of(machine.host, tunnelled=_is_tunnelled(machine.host))
+        way = _connect(machine.host, display.graphics, trust)
         try:
             with asking(machine.host) as connection:
                 if virt_display.run_of(connection, machine.uuid) != running.run:
@@ -76,7 +84,7 @@ def reach(machine: Machine, kind: str) -> Reached:
         except BaseException:
             way.close()
             raise
-        return Reached(way, running.run, password)
+        return Reached(way, running.run, password, trust)
 
 
 def why_gone(machine: Machine, run: int) -> Closing:
@@ -128,16 +136,30 @@ def _handed_over(machine: Machine, running: Running, display: Display) -> Reache
     return Reached(socket.socket(fileno=descriptor), running.run)
 
 
-def _connect(host: Host, screen: Graphics) -> socket.socket:
-    if not screen.socket and not screen.port:
-        raise Closing(Code.UNREACHABLE, "The display listens nowhere, or with TLS alone.")
-    if host.kind == HostKind.SSH:
-        return _tunnels().to(host, _place(screen))
+def _connect(host: Host, screen: Graphics, trust: Trust | None) -> socket.socket:
+    """SPICE has a port of its own for TLS; VNC begins it later, on the port that it has (consoles/bridge/rfb.py)."""
+    if screen.kind != "spice" or not trust:
+        return _to_port(host, screen, screen.port)
+    if screen.tls_port and not screen.socket:
+        return trust.wrap(_to_port(host, screen, screen.tls_port))
+    trust.refuse_plain()
+    return _to_port(host, screen, screen.port)
+
+
+def _to_port(host: Host, screen: Graphics, port: int) -> socket.socket:
+    if not screen.socket and not port:
+        raise Closing(Code.UNREACHABLE, _TLS_ALONE.format(host=host.name) if screen.tls_port else "The display listens nowhere.")
+    if _is_tunnelled(host):
+        return _tunnels().to(host, _place(screen, port))
     if screen.socket:
         if host.kind in _OF_THIS_MACHINE:
             return _to_path(screen.socket)
         raise Closing(Code.UNREACHABLE, _NO_WAY.format(host=host.name, where="a socket"))
-    return _to_address(host, screen.address, screen.port)
+    return _to_address(host, screen.address, port)
+
+
+def _is_tunnelled(host: Host) -> bool:
+    return uses_ssh(host.kind, host.console_way)
 
 
 @functools.cache
@@ -152,13 +174,13 @@ def _lines() -> Lines:
     return Lines()
 
 
-def _place(screen: Graphics) -> Place:
+def _place(screen: Graphics, port: int) -> Place:
     if screen.socket:
         return Place(path=screen.socket)
     address = screen.address
     if not address or _is_everything(address):
         address = "::1" if ":" in address else "127.0.0.1"
-    return Place(address=address, port=screen.port)
+    return Place(address=address, port=port)
 
 
 def _to_path(path: str) -> socket.socket:

@@ -13,10 +13,15 @@ from cryptography.hazmat.decrepit.ciphers.algorithms import TripleDES
 from cryptography.hazmat.primitives.ciphers import Cipher, modes
 
 from consoles.bridge.closing import Closing, Code
+from consoles.bridge.tls import Trust
 
 _VERSION = b"RFB 003.008\n"
 _NONE, _PASSWORD = 1, 2
-_ENCRYPTED = {19: "VeNCrypt", 18: "TLS"}
+_VENCRYPT = 19
+_ENCRYPTED = {_VENCRYPT: "VeNCrypt", 18: "TLS"}
+# Of VeNCrypt: TLS with the display's certificate, and then nothing, or VNC's password. The kinds without a certificate prove nothing.
+_X509_NONE, _X509_PASSWORD = 260, 261
+_VENCRYPT_VERSION = b"\0\2"
 _LONGEST_REASON = 1000
 
 Receive = Callable[[int], bytes]
@@ -30,28 +35,67 @@ class WrongPassword(Closing):
         super().__init__(Code.UNREACHABLE, "The display does not accept the password that its host told us.")
 
 
-def sign_in(display: socket.socket, password: str) -> None:
-    """Greet the display as a client, up to where it waits for ClientInit. Raises WrongPassword, Closing."""
+def sign_in(display: socket.socket, password: str, trust: Trust | None = None) -> socket.socket:
+    """Greet the display as a client, up to where it waits for ClientInit; the socket to go on with. Raises WrongPassword, Closing.
+
+    A display that encrypts must prove who it is, to `trust`; `display` is used up then.
+    """
     receive = receiver(display)
     version = receive(12)
     if not version.startswith(b"RFB 003."):
         raise Closing(Code.UNREACHABLE, "The display does not speak VNC.")
     if version < b"RFB 003.007\n":
         raise Closing(Code.UNREACHABLE, "The display speaks a version of VNC that is too old.")
-    display.sendall(min(version, _VERSION))
+    say(display, min(version, _VERSION))
     offered = receive(receive(1)[0])
     if not offered:
         raise Closing(Code.UNREACHABLE, f"The display refuses: {_reason(receive)}")
+    if trust and _VENCRYPT in offered:
+        return _sign_in_within_tls(display, password, trust)
+    if trust:
+        trust.refuse_plain()
     if _NONE in offered:
-        display.sendall(bytes([_NONE]))
+        say(display, bytes([_NONE]))
         if version < _VERSION:
-            return
+            return display
     elif _PASSWORD in offered:
-        display.sendall(bytes([_PASSWORD]))
-        display.sendall(answer(receive(16), password))
+        say(display, bytes([_PASSWORD]))
+        say(display, answer(receive(16), password))
     else:
         names = ", ".join(_ENCRYPTED.get(kind, str(kind)) for kind in offered)
         raise Closing(Code.UNREACHABLE, f"The display demands an encryption that is not spoken here: {names}.")
+    _hear_that_it_is_well(receive)
+    return display
+
+
+def _sign_in_within_tls(display: socket.socket, password: str, trust: Trust) -> socket.socket:
+    """VeNCrypt: https://github.com/rfbproto/rfbproto/blob/master/rfbproto.rst#vencrypt"""
+    receive = receiver(display)
+    say(display, bytes([_VENCRYPT]))
+    receive(2)
+    say(display, _VENCRYPT_VERSION)
+    if receive(1) != b"\0":
+        raise Closing(Code.UNREACHABLE, "The display speaks another version of VeNCrypt.")
+    offered = struct.unpack(f">{(count := receive(1)[0])}I", receive(4 * count))
+    kind = next((kind for kind in (_X509_NONE, _X509_PASSWORD) if kind in offered), 0)
+    if not kind:
+        raise Closing(Code.UNREACHABLE, f"The display encrypts, but proves by no certificate who it is, or asks for more than a password (VeNCrypt {offered}).")
+    say(display, struct.pack(">I", kind))
+    if receive(1) != b"\1":
+        raise Closing(Code.UNREACHABLE, "The display did not begin to encrypt.")
+    secured = trust.wrap(display)
+    try:
+        receive = receiver(secured)
+        if kind == _X509_PASSWORD:
+            say(secured, answer(receive(16), password))
+        _hear_that_it_is_well(receive)
+    except BaseException:
+        secured.close()
+        raise
+    return secured
+
+
+def _hear_that_it_is_well(receive: Receive) -> None:
     if receive(4) != b"\0\0\0\0":
         raise WrongPassword
 
@@ -85,13 +129,28 @@ def receiver(sock: socket.socket) -> Receive:
     def receive(size: int) -> bytes:
         got = b""
         while len(got) < size:
-            part = sock.recv(size - len(got))
+            try:
+                part = sock.recv(size - len(got))
+            except OSError as exc:
+                raise _broken(exc) from exc
             if not part:
                 raise Closing(Code.UNREACHABLE, "The display hung up.")
             got += part
         return got
 
     return receive
+
+
+def say(sock: socket.socket, data: bytes) -> None:
+    """To the display."""
+    try:
+        sock.sendall(data)
+    except OSError as exc:
+        raise _broken(exc) from exc
+
+
+def _broken(exc: OSError) -> Closing:
+    return Closing(Code.UNREACHABLE, "The display does not answer." if isinstance(exc, TimeoutError) else f"The display broke off: {exc.strerror or exc}.")
 
 
 def _reason(receive: Receive) -> str:

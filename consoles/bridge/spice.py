@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from consoles.bridge.closing import Closing, Code
-from consoles.bridge.rfb import Receive, receiver
+from consoles.bridge.rfb import Receive, receiver, say
 
 _MAGIC = b"REDQ"
 _HEAD = struct.Struct("<4sIII")  # magic, major, minor, size
@@ -45,7 +45,7 @@ def link(send: Callable[[bytes], None], from_browser: Receive, display: socket.s
     channel, caps = _channel_and_caps(asked)
     if view_only and channel not in _A_WATCHER_MAY:
         raise Closing(Code.RIGHT_GONE, "You may only watch: this channel was refused.")
-    display.sendall(asked)
+    say(display, asked)
     answered = _whole(receiver(display), Code.UNREACHABLE)
     send(answered)
     error, key, common, _channel, offset = _REPLY.unpack_from(answered, _HEAD.size) if len(answered) >= _HEAD.size + _REPLY.size else (1, b"", 0, 0, 0)
@@ -54,9 +54,9 @@ def link(send: Callable[[bytes], None], from_browser: Receive, display: socket.s
     if caps & _AUTH_SELECTION:
         if struct.unpack("<I", from_browser(4))[0] != _AUTH_SPICE:
             raise Closing(Code.NORMAL, "The browser wants to sign in to the display in a way that is not spoken here.")
-        display.sendall(struct.pack("<I", _AUTH_SPICE))
+        say(display, struct.pack("<I", _AUTH_SPICE))
     from_browser(_TICKET_BYTES)
-    display.sendall(ticket(key, password))
+    say(display, ticket(key, password))
     if not view_only:
         return None
     theirs = _first_caps(answered[_HEAD.size :], common, offset)

@@ -16,7 +16,7 @@ from jobs.models import ACTIVE, Job
 from jobs.submit import Refused
 from virt.errors import Invalid
 from virt.xml.build.volume import VolumeSpec, build_xml
-from virt.xml.pools import volume_formats
+from virt.xml.pools import TAKE_FILES, volume_formats
 
 _KIND = "hosts.storage."
 _MOST_NAMES = 200
@@ -27,17 +27,19 @@ BUSY = "Another operation on it is running."
 
 
 def pool_refusal(pool: Pool, deed: str) -> str:
-    """Why the deed ("start", "stop", "refresh", "autostart", "make", "new") can't be asked for now, or ""; the pages show the same words."""
+    """Why the deed ("start", "stop", "refresh", "autostart", "make", "new", "bring") can't be asked for now, or ""; the pages show the same words."""
     if pool.gone_at:
         return "It is not on its host any more."
     if pool.is_stale:
         return f"{pool.host.name} does not answer."
     if deed == "start" and pool.is_active:
         return "It runs already."
-    if deed in ("stop", "refresh", "make", "new") and not pool.is_active:
+    if deed in ("stop", "refresh", "make", "new", "bring") and not pool.is_active:
         return "The pool does not run."
     if deed == "new" and not volume_formats(pool.kind):
         return "Volumes of this pool are made on its store, not here: refresh it to see new ones."
+    if deed == "bring" and pool.kind not in TAKE_FILES:
+        return "Files can't be brought into a pool of this kind."
     if deed == "autostart" and not pool.persistent:
         return "It is transient: it has no definition that could start by itself."
     return ""

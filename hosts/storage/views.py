@@ -26,7 +26,7 @@ from jobs.models import Job
 from jobs.submit import Refused
 from live import answers
 from live.wishes import wish
-from virt.xml.pools import KINDS, volume_formats
+from virt.xml.pools import KINDS, TAKE_FILES, volume_formats
 
 _MOST_AT_ONCE = 1_000
 _MOST_JOBS = 8
@@ -200,6 +200,7 @@ def _pool_context(request: HttpRequest, found: Pool) -> dict[str, Any]:
         "remove_refusal": remove_refusal(found) if manages else "",
         "has_password": not password_refusal(found),
         "makes_volumes": bool(volume_formats(found.kind)),
+        "takes_files": found.kind in TAKE_FILES,
         "elsewhere": users.elsewhere(found, _user(request)),
         "deeds": [(name, words, icon, actions.pool_refusal(found, name)) for name, words, icon in _DEEDS],
     }

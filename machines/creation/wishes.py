@@ -119,6 +119,9 @@ def _disks(wish: Wish, errors: dict[str, str]) -> tuple[DiskOrder, ...]:
     found = []
     for number, disk in enumerate(wish.disks[: _MOST_DISKS + 1]):
         size, copied = int(disk.get("size_bytes") or 0), number == 0 and wish.source in ("image", "cloud", "ova")
+        if not disk.get("pool"):
+            errors["disks"] = "Choose a pool for each disk."
+            continue
         with _into(errors, "disks"):
             volume_names.pool_name(str(disk.get("pool", "")))
             if not (0 if copied else _MIB) <= size <= MOST_BYTES:

@@ -3,6 +3,8 @@
 // elements whose class says `static ownsChildren = true` (charts) get new attributes and keep their content.
 import { Idiomorph } from "../vendor/idiomorph.js";
 
+const SAID = ["class", "aria-invalid", "aria-describedby"];
+
 /** Morph `target` itself into `content` (a node), or with inner=true its children into content's. */
 export function morph(target, content, { inner = false } = {}) {
   Idiomorph.morph(target, content, {
@@ -23,10 +25,16 @@ export function parse(html) {
 }
 
 function isOurs(old, fresh) {
-  if (old.hasAttribute("data-keep") || isChanged(old)) return false;
+  if (old.hasAttribute("data-keep")) return false;
+  if (isChanged(old)) { tellIn(old, fresh); return false; }
   if (!old.constructor.ownsChildren) return true;
   for (const { name, value } of fresh.attributes) if (old.getAttribute(name) !== value) old.setAttribute(name, value);
   return false;
+}
+
+/** What was typed stays; what the server says of it is shown. */
+function tellIn(field, fresh) {
+  for (const name of SAID) if (!fresh.hasAttribute(name)) field.removeAttribute(name); else if (field.getAttribute(name) !== fresh.getAttribute(name)) field.setAttribute(name, fresh.getAttribute(name));
 }
 
 /** A field whose value is no longer the one the server gave. */

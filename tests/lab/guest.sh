@@ -44,6 +44,7 @@ build_tree() {
   cp "$(command -v busybox)" tree/bin/busybox
   add_modules
   add_agent
+  add_passwords
   add_scripts
 }
 
@@ -72,8 +73,20 @@ add_agent() {
   cp -L /lib64/ld-linux-x86-64.so.2 tree/lib64/
 }
 
+# What the agent sets passwords with, which asks PAM.
+add_passwords() {
+  local library security=/usr/lib/x86_64-linux-gnu/security
+  mkdir -p tree/lib/x86_64-linux-gnu/security tree/etc/pam.d
+  cp /usr/sbin/chpasswd tree/usr/sbin/
+  cp $security/pam_unix.so tree/lib/x86_64-linux-gnu/security/
+  ldd /usr/sbin/chpasswd $security/pam_unix.so | awk '/=> \//{print $3}' | sort -u |
+    while read -r library; do cp -L "$library" tree/lib/x86_64-linux-gnu/; done
+  echo 'password required pam_unix.so sha512' > tree/etc/pam.d/chpasswd
+  echo 'root::19000:0:99999:7:::' > tree/etc/shadow
+}
+
 add_scripts() {
-  echo 'root::0:0:root:/root:/bin/sh' > tree/etc/passwd
+  echo 'root:x:0:0:root:/root:/bin/sh' > tree/etc/passwd
   echo 'root:x:0:' > tree/etc/group
   echo tiny > tree/etc/hostname
   printf 'ID=tiny\nNAME="Tiny test guest"\nPRETTY_NAME="Tiny test guest 1"\nVERSION_ID=1\n' > tree/etc/os-release

@@ -192,6 +192,16 @@ class Host:
         with (self.directory / "home" / ".ssh" / "authorized_keys").open("a") as file:
             file.write(public_key.strip() + "\n")
 
+    def open_door(self, port: int) -> None:
+        """Let this TCP port be reached from outside, on the address where SSH and TLS are; until the host is off."""
+        self.lab.script("door", self.name, str(port))
+
+    def configure_qemu(self, text: str) -> None:
+        """Replace its qemu.conf. libvirtd is started anew: it reads that when it starts."""
+        (self.directory / "etc-libvirt" / "qemu.conf").write_text(text)
+        self.kill_libvirtd()
+        self.start_libvirtd()
+
     # ── machines ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def define(self, recipe: Recipe, *, start: bool = False) -> Guest:

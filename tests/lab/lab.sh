@@ -13,6 +13,7 @@
 #   lab.sh power-cut hN             everything on it dies at once   lab.sh power-on hN     (definitions and disks are kept)
 #   lab.sh unplug hN                SSH and TLS accept, then say nothing    lab.sh plug hN
 #   lab.sh host-key hN own|other    put the one or the other SSH host key in place
+#   lab.sh door hN PORT             let this TCP port of the host be reached on its loopback address too, until it is off
 #
 # Ways in, from outside the namespaces:
 #   socket  $LAB_DIR/hosts/hN/run/libvirt/libvirt-sock
@@ -53,6 +54,7 @@ main() {
     unplug)         known "$1"; signal_entries "$1" STOP ;;
     plug)           known "$1"; signal_entries "$1" CONT ;;
     host-key)       known "$1"; host_key "$1" "$2" ;;
+    door)           known "$1"; door "$1" "$2" ;;
     _init)          host_init "$1" ;;
     *)              sed -n '2,/^set -/{/^set -/!s/^# \{0,1\}//p}' "$SELF"; exit 2 ;;
   esac
@@ -325,12 +327,17 @@ await_host() {
 
 # Two doors on a loopback address: sshd started for each connection, as inetd does, and TLS passed through.
 open_entries() {
-  local host=$1 dir=$LAB/hosts/$1 inside
-  inside="nsenter -t $(init_pid "$host") -n -m -u -i -p"
+  local host=$1 dir=$LAB/hosts/$1
   [ -f "$dir/entries" ] && return
-  entry "$host" "$SSH_PORT" "$inside /usr/sbin/sshd -i -f $dir/ssh/sshd_config -E $dir/sshd.log"
-  entry "$host" "$TLS_PORT" "$inside socat STDIO TCP\\:127.0.0.1\\:$TLS_PORT"
+  entry "$host" "$SSH_PORT" "$(inside "$host") /usr/sbin/sshd -i -f $dir/ssh/sshd_config -E $dir/sshd.log"
+  door "$host" "$TLS_PORT"
 }
+
+door() { # HOST PORT
+  if [ -z "$(ss -Hltn "src $LOOP.${1#h}:$2")" ]; then entry "$1" "$2" "$(inside "$1") socat STDIO TCP\\:127.0.0.1\\:$2"; fi
+}
+
+inside() { echo "nsenter -t $(init_pid "$1") -n -m -u -i -p"; }
 
 entry() { # HOST PORT COMMAND
   local address=$LOOP.${1#h} dir=$LAB/hosts/$1 pid

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+import copy
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from django.core.cache import cache
+from django.db import transaction
 from django.test import Client
 
 from accounts.models import User
@@ -13,13 +15,21 @@ from tests.security.world import World
 BACKEND = "allauth.account.auth_backends.AuthenticationBackend"
 
 
+@pytest.fixture(scope="module")
+def made(django_db_setup: None, django_db_blocker: Any, redis: Any) -> Iterator[World]:
+    """Made once, in a transaction that those of the module's tests lie in. Jobs are asked for and go nowhere."""
+    with django_db_blocker.unblock(), pytest.MonkeyPatch.context() as patch, transaction.atomic():
+        patch.setattr("jobs.submit.current_app.send_task", lambda *args, **options: None)
+        yield World()
+        transaction.set_rollback(True)
+
+
 @pytest.fixture
-def world(db: None, redis: Any, settings: Any, monkeypatch: pytest.MonkeyPatch) -> World:
-    """Jobs are asked for and go nowhere; static files, which every client would look for anew, are not served."""
+def world(made: World, db: None, settings: Any) -> World:
+    """Of the test's own. Static files, which every client would look for anew, are not served."""
     settings.MIDDLEWARE = [name for name in settings.MIDDLEWARE if "whitenoise" not in name]
     cache.clear()
-    monkeypatch.setattr("jobs.submit.current_app.send_task", lambda *args, **options: None)
-    return World()
+    return copy.deepcopy(made)
 
 
 @pytest.fixture

@@ -44,32 +44,32 @@ def test_pages(name: str, world: World, browser_of: SignIn) -> None:
 
 @pytest.mark.parametrize("name", PAGES)
 def test_what_is_not_a_method_of_a_page_is_refused_and_changes_nothing(name: str, world: World, browser_of: SignIn) -> None:
-    row, browser, before = PAGES[name], browser_of(world.root), fingerprint()
+    row, browser = PAGES[name], browser_of(world.root)
     for method in METHODS:
         if method not in row.needs and not name.startswith("api-1"):
             status = _ask_page(browser, name, row, method, world, near=True).status_code
             assert status == 405 or (row.needs.get("GET") == ANYBODY and status < 500), f"{method}: {status}"
-    assert fingerprint() == before
+    assert fingerprint() == world.before
 
 
 @pytest.mark.parametrize("name", [name for name, row in PAGES.items() if "GET" in row.needs])
 def test_nothing_changes_by_looking(name: str, world: World, browser_of: SignIn) -> None:
-    browser, before = browser_of(world.root), fingerprint()
+    browser = browser_of(world.root)
     status = _ask_page(browser, name, PAGES[name], "GET", world, near=True).status_code
     assert status in (200, 204, 302, 409, 410, 503)  # 409: the machine is off; 503: readyz, nothing runs here
-    assert fingerprint() == before
+    assert fingerprint() == world.before
 
 
 @pytest.mark.parametrize("name", [name for name, row in PAGES.items() if "POST" in row.needs])
 def test_a_form_from_elsewhere_is_not_accepted(name: str, world: World) -> None:
     """Whoever's cookies come with it: it lacks the token of our own page."""
-    row, before = PAGES[name], fingerprint()
+    row = PAGES[name]
     browser = Client(enforce_csrf_checks=True, raise_request_exception=False)
     browser.force_login(world.root, backend="allauth.account.auth_backends.AuthenticationBackend")
     answer = _ask_page(browser, name, row, "POST", world, near=True)
     assert answer.status_code == 403
     assert "was not accepted" in answer.content.decode()
-    assert fingerprint() == before
+    assert fingerprint() == world.before
 
 
 # ── the API ──
@@ -84,7 +84,7 @@ def test_calls(call: str, world: World) -> None:
     for bad in ("", "wv_made-up", "x" * 5_000, "\xe9"):
         answer = _ask_api(call, world, bad, near=True)
         assert answer.status_code == 401, bad
-        assert answer.json()["error"]
+        assert call.startswith("HEAD") or answer.json()["error"]  # nothing has a body that is asked for by HEAD
 
 
 @pytest.mark.parametrize("call", CALLS)
@@ -96,9 +96,8 @@ def test_a_session_is_no_token(call: str, world: World, browser_of: SignIn) -> N
 
 @pytest.mark.parametrize("call", [call for call in CALLS if call.startswith("GET")])
 def test_nothing_changes_by_reading(call: str, world: World) -> None:
-    before = fingerprint()
-    assert _ask_api(call, world, world.tokens["administrator"], near=True).status_code == 200
-    assert fingerprint() == before
+    assert _ask_api(call, world, world.tokens["administrator"], near=True).status_code in (200, 503)  # 503: a download, which no worker reads here
+    assert fingerprint() == world.before
 
 
 # ── what the matrix does not ask ──

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
+from functools import cache
 from typing import Any
 
 import pytest
@@ -249,9 +250,14 @@ def _api_path(call: str, world: World) -> str:
     return "/api/v1" + call.partition(" ")[2].format(**world.near.keys(CALLS[call].about))
 
 
+@cache
+def _schema() -> dict[str, Any]:
+    return dict(api.get_openapi_schema())
+
+
 def _operation(call: str) -> dict[str, Any]:
     method, _, path = call.partition(" ")
-    operation: dict[str, Any] = api.get_openapi_schema()["paths"][f"/api/v1{path}"][method.lower()]
+    operation: dict[str, Any] = _schema()["paths"][f"/api/v1{path}"][method.lower()]
     return operation
 
 
@@ -265,5 +271,5 @@ def _fields(call: str) -> list[str]:
     """All that the call knows, also what the good example leaves out, and one that it does not know."""
     content = _operation(call).get("requestBody", {}).get("content", {}).get("application/json", {})
     name = content.get("schema", {}).get("$ref", "").rpartition("/")[2]
-    known = api.get_openapi_schema()["components"]["schemas"][name]["properties"] if name else {}
+    known = _schema()["components"]["schemas"][name]["properties"] if name else {}
     return [*known, "unasked"]

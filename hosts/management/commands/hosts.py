@@ -15,6 +15,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from hosts import actions, endpoints, keys, pem, shown
 from hosts.actions import Actor, Draft
+from hosts.endpoints import Consoles
 from hosts.models import Host
 from jobs.submit import Refused
 from virt import uri
@@ -39,6 +40,9 @@ class Command(BaseCommand):
         add.add_argument("--client-cert", type=Path, metavar="FILE", help="for TLS: certificate to show to the host")
         add.add_argument("--client-key", type=Path, metavar="FILE", help="for TLS: its key")
         add.add_argument("--sasl-user", default="", metavar="USER", help="for TCP: user; the password is read from standard input")
+        add.add_argument(
+            "--consoles", default="", metavar="SERVER", help="for TLS and TCP: reach displays through this SSH server, as ssh://[USER@]HOST[:PORT]"
+        )
         listing = verbs.add_parser("list", help="list the hosts as they were last seen")
         listing.add_argument("--json", action="store_true", help="for programs")
         test = verbs.add_parser("test", help="test the connection to a host, step by step; status 1 when it fails")
@@ -52,8 +56,10 @@ class Command(BaseCommand):
     def _add(self, options: dict[str, Any]) -> None:
         try:
             endpoint = uri.parse(options["uri"])
-            host_key = self._host_key(endpoint, options)
-            draft = Draft(options["name"], endpoint, host_key=host_key, secrets=_secrets(endpoint, options))
+            ssh = _ssh_server(endpoint, options["consoles"])
+            host_key = self._host_key(ssh, options)
+            consoles = Consoles(True, ssh.host, ssh.port, ssh.user) if ssh and options["consoles"] else Consoles()
+            draft = Draft(options["name"], endpoint, host_key=host_key, consoles=consoles, secrets=_secrets(endpoint, options))
             host = actions.add(draft, Actor(), enable=True)
         except (Refused, VirtError) as exc:
             raise CommandError(str(exc)) from exc
@@ -62,13 +68,13 @@ class Command(BaseCommand):
             self.stdout.write(
                 "Its host key is not confirmed, so nothing is sent to it yet. Confirm it on its page, or add it with --host-key or --trust-on-first-use."
             )
-        if endpoints.has_host_key(endpoint.kind) and not options["key_file"]:
-            self.stdout.write(f"On the host, as {host.login or 'root'}:\n  {keys.authorize_command(keys.portal_key().public)}")
+        if ssh and not options["key_file"]:
+            self.stdout.write(f"On the host, as {ssh.user or 'root'}:\n  {keys.authorize_command(keys.portal_key().public)}")
 
-    def _host_key(self, endpoint: uri.Endpoint, options: dict[str, Any]) -> str:
-        if not endpoints.has_host_key(endpoint.kind):
+    def _host_key(self, ssh: uri.Endpoint | None, options: dict[str, Any]) -> str:
+        if ssh is None:
             if options["host_key"] or options["trust_on_first_use"]:
-                raise CommandError("Only hosts reached over SSH have a host key.")
+                raise CommandError("Only hosts reached over SSH, or whose consoles are, have a host key.")
             return ""
         if options["host_key"]:
             from virt.ssh import split_host_key
@@ -78,7 +84,7 @@ class Command(BaseCommand):
             return ""
         from virt.probe import fetch_host_key
 
-        seen = fetch_host_key(endpoint.host, endpoint.port or uri.DEFAULT_PORTS["ssh"])
+        seen = fetch_host_key(ssh.host, ssh.port or uri.DEFAULT_PORTS["ssh"])
         self.stdout.write(f"Trusting the key that it shows now: {seen.fingerprint}")
         return str(seen.line)
 
@@ -104,13 +110,26 @@ class Command(BaseCommand):
         if host is None:
             raise CommandError(f"There is no host called {options['name']}.")
         well = True
-        for step in probe.test(credentials.endpoint_of(host), credentials.credentials_of(host)):
+        given, ssh = credentials.credentials_of(host), endpoints.ssh_endpoint_of(host)
+        displays = probe.test_forwarding(ssh, given) if ssh and not endpoints.has_host_key(host.kind) else ()
+        for step in (*probe.test(endpoints.endpoint_of(host), given), *displays):
             well = well and step.ok
             self.stdout.write(f"{_MARKS[step.ok]}  {step.name}: {step.words}")
             if step.fix:
                 self.stdout.write(f"      {step.fix}")
         if not well:
             sys.exit(1)
+
+
+def _ssh_server(endpoint: uri.Endpoint, consoles: str) -> uri.Endpoint | None:
+    """The one that leads to the host, or to its displays."""
+    if not consoles:
+        return endpoint if endpoints.has_host_key(endpoint.kind) else None
+    if endpoint.kind not in endpoints.CHOOSE_CONSOLES:
+        raise CommandError("--consoles is for TLS and TCP hosts: others have one way for all.")
+    if not consoles.startswith("ssh://"):
+        raise CommandError("--consoles looks like ssh://root@host:22.")
+    return uri.parse(f"qemu+{consoles.rstrip('/')}/system")
 
 
 def _secrets(endpoint: uri.Endpoint, options: dict[str, Any]) -> dict[str, str]:
@@ -121,7 +140,7 @@ def _secrets(endpoint: uri.Endpoint, options: dict[str, Any]) -> dict[str, str]:
     for name, option in files.items():
         if options[option] is None:
             continue
-        if name not in allowed:
+        if name not in allowed or (name == "private_key" and endpoint.kind in endpoints.CHOOSE_CONSOLES and not options["consoles"]):
             raise CommandError(f"--{option.replace('_', '-')} is not for a host of the kind {endpoint.kind}.")
         secrets[name] = _text(options[option])
         problem = _PROBLEMS[name](secrets[name])

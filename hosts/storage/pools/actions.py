@@ -230,7 +230,7 @@ def _problem(host: Host, wish: NewPool) -> str:
         return str(exc)
     if words := _login_problem(kind, wish):
         return words
-    if Pool.objects.filter(host=host, gone_at=None, name=wish.name).exists():
+    if places.standing(host).filter(name=wish.name).exists():
         return f"A pool {wish.name} is on {host.name} already."
     if wish.build not in builds(kind):
         return "That can't be built."

@@ -12,7 +12,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from hosts.models import Host
-from hosts.storage.models import Pool
+from hosts.storage.pools import places
 from hosts.storage.pools.actions import KIND
 from jobs.models import ACTIVE, Job, State
 
@@ -34,7 +34,7 @@ def of(host: Host) -> list[Coming]:
     """The newest try of each name, newest first."""
     wanted = Q(state__in=ACTIVE) | Q(state__in=_BADLY, finished_at__gt=timezone.now() - _TOLD_FOR)
     jobs = Job.objects.filter(wanted, kind=f"{KIND}define", host_id=host.pk).order_by("-pk")[:_MOST]
-    there = set(Pool.objects.filter(host=host, gone_at=None).values_list("name", flat=True))
+    there = set(places.standing(host).values_list("name", flat=True))
     return list(_newest(host, list(jobs), there))
 
 

@@ -11,7 +11,6 @@ from django.utils.translation import gettext_lazy
 
 from hosts.models import Host
 from hosts.storage.forms import TypedForm
-from hosts.storage.models import Pool
 from hosts.storage.pools import actions, places
 from hosts.storage.pools.actions import NewPool
 from virt import names
@@ -74,7 +73,7 @@ class NewPoolForm(forms.Form):
             names.pool_name(name)
         except Invalid as exc:
             raise forms.ValidationError(str(exc)) from exc
-        if Pool.objects.filter(host=self.host, gone_at=None, name=name).exists():
+        if places.standing(self.host).filter(name=name).exists():
             raise forms.ValidationError(_("A pool of that name is on the host already."))
         return name
 

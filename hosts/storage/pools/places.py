@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 
+from django.db import models
+from django.db.models import QuerySet
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from hosts.models import Host
 from hosts.storage.models import Pool
+from jobs.models import Job, State
 from virt.errors import Invalid
 from virt.xml.devices.kind import Values
 from virt.xml.pools import PoolKind
 from virt.xml.read.pool import PoolDefinition, read_pool
 
+_ROWS_FOLLOW = timedelta(minutes=1)
 _PATHS = ("dir", "fs", "netfs")
 
 
@@ -26,9 +32,18 @@ class Clash:
     certain: bool = True
 
 
+def standing(host: Host) -> QuerySet[Pool]:
+    """The host's pools, without those that were removed a moment ago: their rows do not know it before the host is read again."""
+    just_now = timezone.now() - _ROWS_FOLLOW
+    removed = Job.objects.filter(
+        kind="hosts.storage.pools.remove", subject_type="pool", subject_id=models.OuterRef("pk"), state=State.DONE, finished_at__gt=just_now
+    )
+    return Pool.objects.filter(~models.Exists(removed), host=host, gone_at=None)
+
+
 def clashes(host: Host, kind: PoolKind, values: Values, *, but: Pool | None = None) -> list[Clash]:
     """With every pool of the host; `but`: not with this one."""
-    others = Pool.objects.filter(host=host, gone_at=None).exclude(pk=but.pk if but else 0)
+    others = standing(host).exclude(pk=but.pk if but else 0)
     return [clash for other in others for clash in _with(kind, values, other)]
 
 

@@ -14,6 +14,7 @@ from hosts.storage import access
 from hosts.storage.models import Pool
 from hosts.storage.transfers.models import Incoming, Source
 from jobs.models import ACTIVE
+from virt.xml.pools import TAKE_FILES
 
 
 def get(user: User, pk: UUID, role: Role = Role.MANAGER) -> Incoming:
@@ -26,6 +27,11 @@ def get(user: User, pk: UUID, role: Role = Role.MANAGER) -> Incoming:
     return found
 
 
+def visible(user: User) -> QuerySet[Incoming]:
+    """All to pools that the person manages, ended ones too."""
+    return Incoming.objects.filter(place__pool__in=access.visible(user, Role.MANAGER, gone=True)).select_related("place__pool__host", "job")
+
+
 def unfinished(user: User, pool: Pool | None = None) -> QuerySet[Incoming]:
     """Uploads that somebody can go on with, in one pool or in all that the person manages."""
     alive = Incoming.objects.filter(ended_at=None, job__state__in=ACTIVE, source=Source.BROWSER)
@@ -35,4 +41,6 @@ def unfinished(user: User, pool: Pool | None = None) -> QuerySet[Incoming]:
 
 def pools(user: User) -> QuerySet[Pool]:
     """Where the person may bring a file now."""
-    return access.visible(user, Role.MANAGER).filter(state__in=("running", "degraded")).select_related("host").order_by("host__name", "name")
+    return (
+        access.visible(user, Role.MANAGER).filter(state__in=("running", "degraded"), kind__in=TAKE_FILES).select_related("host").order_by("host__name", "name")
+    )

@@ -102,7 +102,7 @@ def download(user: User, volume: Volume, span: tuple[int | None, int | None], co
 
 
 def _refusal(user: User, pool: Pool, name: str) -> str:
-    reason = pool_refusal(pool, "make")
+    reason = pool_refusal(pool, "bring")
     if reason:
         return reason
     try:

@@ -7,7 +7,7 @@ import contextlib
 import json
 import logging
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from django.conf import settings
@@ -26,8 +26,12 @@ _READS_SECONDS = 30
 _AGAIN_SECONDS = 5
 
 
-async def respond(token: str, name: str) -> HttpResponseBase:
-    """200 or 206 with the bytes; 416, 503 or 502 with the reason."""
+def in_text(status: int, words: str, headers: dict[str, str] | None = None) -> HttpResponse:
+    return HttpResponse(words, status=status, content_type="text/plain; charset=utf-8", headers=headers)
+
+
+async def respond(token: str, name: str, say: Callable[[int, str, dict[str, str]], HttpResponse] = in_text) -> HttpResponseBase:
+    """200 or 206 with the bytes; 416, 503 or 502 with the reason, as `say` puts it."""
     try:
         found = await _next(token, settings.DOWNLOAD_PATIENCE_SECONDS)
         head: dict[str, Any] = json.loads(found) if found else {}
@@ -36,11 +40,11 @@ async def respond(token: str, name: str) -> HttpResponseBase:
         head = {}
     if not head:
         await _leave(token)
-        return _words(503, "No worker could read it now. Try again.", {"Retry-After": "5"})
+        return say(503, "No worker could read it now. Try again.", {"Retry-After": "5"})
     if "error" in head:
-        return _words(502, str(head["error"]))
+        return say(502, str(head["error"]), {})
     if head["impossible"]:
-        return _words(416, "The volume is not so long.", {"Content-Range": f"bytes */{head['size']}"})
+        return say(416, "The volume is not so long.", {"Content-Range": f"bytes */{head['size']}"})
     response = StreamingHttpResponse(_bytes(token, int(head["length"])), content_type="application/octet-stream", status=206 if head["part"] else 200)
     headers = {
         "Content-Length": str(head["length"]),
@@ -92,7 +96,3 @@ async def _leave(token: str) -> None:
     """The worker sees it with its next piece."""
     with contextlib.suppress(RedisError):
         await client().unlink(f"{spool.out_key(token)}:reader", spool.out_key(token))
-
-
-def _words(status: int, words: str, headers: dict[str, str] | None = None) -> HttpResponse:
-    return HttpResponse(words, status=status, content_type="text/plain; charset=utf-8", headers=headers)

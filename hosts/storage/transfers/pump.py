@@ -28,6 +28,7 @@ from redis.exceptions import RedisError
 
 from hosts.storage.transfers import spool, tus
 from hosts.storage.transfers.limits import PIECE_BYTES, WINDOW_BYTES, spool_bytes
+from hosts.storage.transfers.straight import Putter
 from hosts.storage.transfers.tus import PUMP_HEADER
 
 logger = logging.getLogger(__name__)
@@ -38,12 +39,12 @@ Send = Callable[[Message], Awaitable[None]]
 Application = Callable[..., Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
 
-PREFIX = "/storage/uploads/"
+PREFIXES = ("/storage/uploads/", "/api/v1/storage/uploads/")
 _HEADER = PUMP_HEADER.lower().encode()
 _VERSION = (b"tus-resumable", tus.VERSION.encode())
 _YES_SECONDS = 1.0
 _MOST_YES = 500
-_ASKED_WITH = (b"cookie", b"x-csrftoken", b"tus-resumable", b"origin", b"referer", b"host", b"x-forwarded-proto", b"sec-fetch-site")
+_ASKED_WITH = (b"cookie", b"authorization", b"x-csrftoken", b"tus-resumable", b"origin", b"referer", b"host", b"x-forwarded-proto", b"sec-fetch-site")
 _ROOM_SECONDS = 20.0  # for a place in the spool, or a worker
 _SILENCE_SECONDS = 45.0  # of a browser in the middle of a chunk
 _HOLD_EVERY_SECONDS = 10.0
@@ -102,7 +103,7 @@ class Pump:
         self._yes: dict[tuple[object, ...], _Yes] = {}
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["method"] != "PATCH" or not scope["path"].startswith(PREFIX):
+        if scope["type"] != "http" or scope["method"] != "PATCH" or not scope["path"].startswith(PREFIXES):
             await self._otherwise(scope, receive, send)
             return
         try:
@@ -182,14 +183,15 @@ async def _bring(coming: _Coming, receive: Receive, *, patient: bool = True) -> 
         return coming.offset
     link = client()
     await _reserve(link, coming, patient=patient)
-    check = _Checksum(coming.checksum)
+    check, putter, pieces = _Checksum(coming.checksum), Putter(link), 0
     got = 0
     try:
         held = time.monotonic()
-        async for piece in _pieces(receive, coming.length):
-            check.update(piece)
-            await _store(link, coming, piece)
-            got += len(piece)
+        async for parts in _pieces(receive, coming.length):
+            check.update(parts)
+            pieces += 1
+            await putter.put(spool.piece_key(coming.upload, coming.request, pieces - 1), spool.KEPT_SECONDS, parts)
+            got += sum(map(len, parts))
             if time.monotonic() - held >= _HOLD_EVERY_SECONDS:
                 held = time.monotonic()
                 await link.register_script(spool.HOLD)(keys=[spool.state_key(coming.upload)], args=[coming.request, spool.HOLD_MS])
@@ -197,11 +199,14 @@ async def _bring(coming: _Coming, receive: Receive, *, patient: bool = True) -> 
             raise _Refusal(460, "The checksum does not fit: send it again.")
         if got < coming.length and coming.checksum:
             raise _Refusal(400, "The chunk was not whole.")
+        await putter.settle()
     except BaseException:
         with contextlib.suppress(RedisError):
-            await asyncio.shield(_commit(link, coming, 0))
+            await asyncio.shield(_commit(link, coming, 0, pieces))
         raise
-    accepted = await _commit(link, coming, got)
+    finally:
+        await asyncio.shield(putter.leave())
+    accepted = await _commit(link, coming, got, pieces)
     if accepted < 0:
         raise _Refusal(409, "The turn was lost: ask where to go on.")
     return accepted
@@ -229,8 +234,8 @@ async def _reserve(link: redis.asyncio.Redis, coming: _Coming, *, patient: bool 
         pause = min(_LONGEST_LOOK_SECONDS, pause * 1.5)
 
 
-async def _pieces(receive: Receive, length: int) -> AsyncIterator[bytes]:
-    """Up to `length` bytes, fewer when the browser goes away; more are refused. A slow browser's pieces are small."""
+async def _pieces(receive: Receive, length: int) -> AsyncIterator[list[bytes]]:
+    """Up to `length` bytes, each piece in the parts that came; fewer when the browser goes away; more are refused. A slow browser's pieces are small."""
     parts: list[bytes] = []
     size = got = 0
     more, since = True, time.monotonic()
@@ -246,25 +251,19 @@ async def _pieces(receive: Receive, length: int) -> AsyncIterator[bytes]:
         got += len(body)
         if got > length:
             raise _Refusal(413, "More came than was announced.")
-        parts.append(body)
+        if body:
+            parts.append(body)
         size += len(body)
         if size >= PIECE_BYTES or (size and time.monotonic() - since > _HOLD_EVERY_SECONDS):
-            yield b"".join(parts)
+            yield parts
             parts, size, since = [], 0, time.monotonic()
     if size:
-        yield b"".join(parts)
+        yield parts
 
 
-async def _store(link: redis.asyncio.Redis, coming: _Coming, piece: bytes) -> None:
-    key = spool.chunk_key(coming.upload, coming.request)
-    pipe = link.pipeline(transaction=False)
-    pipe.rpush(key, piece)
-    pipe.expire(key, 3600)
-    await pipe.execute()
-
-
-async def _commit(link: redis.asyncio.Redis, coming: _Coming, length: int) -> int:
-    keys = [spool.state_key(coming.upload), spool.chunks_key(coming.upload), spool.chunk_key(coming.upload, coming.request)]
+async def _commit(link: redis.asyncio.Redis, coming: _Coming, length: int, pieces: int) -> int:
+    of_pieces = [spool.piece_key(coming.upload, coming.request, number) for number in range(pieces)]
+    keys = [spool.state_key(coming.upload), spool.chunks_key(coming.upload), *of_pieces]
     return int(await link.register_script(spool.COMMIT)(keys=keys, args=[coming.request, length]))
 
 
@@ -274,9 +273,10 @@ class _Checksum:
         self._wanted = base64.b64decode(encoded) if header else b""
         self._digest = hashlib.new(name) if header else None
 
-    def update(self, piece: bytes) -> None:
+    def update(self, parts: list[bytes]) -> None:
         if self._digest:
-            self._digest.update(piece)
+            for part in parts:
+                self._digest.update(part)
 
     def holds(self) -> bool:
         return self._digest is None or self._digest.digest() == self._wanted

@@ -22,7 +22,7 @@ import redis
 from django.utils import timezone
 
 from hosts.connections import connection_to
-from hosts.storage.transfers.limits import PIECE_BYTES, forgotten_after_hours
+from hosts.storage.transfers.limits import forgotten_after_hours
 from hosts.storage.transfers.models import Incoming, Made
 from hosts.storage.transfers.spool import Spool
 from jobs.registry import Result
@@ -45,7 +45,6 @@ _IDLE_SECONDS: Seconds = 0.5
 _PATIENCE_SECONDS: Seconds = 3.0  # for the browser's next chunk; then the worker is given back
 _LONGEST_WAIT = timedelta(days=30)
 _RATE_SECONDS: Seconds = 5.0
-_ZEROS = bytes(PIECE_BYTES)
 _LEAST_HOLE = 64 * 1024
 
 
@@ -136,7 +135,7 @@ class Receiving:
             connection, pool, name = self.where
             self._writing = Writing(connection, pool, name, self.at, incoming.size_bytes - self.at, sparse=incoming.is_clean)
             self._confirmed_at = time.monotonic()
-        if incoming.is_clean and len(piece) >= _LEAST_HOLE and piece == (_ZEROS if len(piece) == PIECE_BYTES else bytes(len(piece))):
+        if incoming.is_clean and len(piece) >= _LEAST_HOLE and not piece[0] and piece == bytes(len(piece)):
             self._writing.skip(len(piece))
         else:
             self._writing.send(piece)
@@ -339,7 +338,7 @@ class FromBrowser(Receiving):
                 self._give_way()
             return spool.is_open()  # False: Redis forgot it
         self._heard = time.monotonic()
-        whole = chunk.offset == self.at and self._take(chunk.length, spool.pieces(chunk))
+        whole = chunk.offset == self.at and self._take(chunk.length, spool.packets(chunk))
         if whole:
             spool.took(self.at)
         else:

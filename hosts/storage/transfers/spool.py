@@ -7,8 +7,9 @@ An upload, by its id:
     wv:in:<id>              accepted   the offset up to which the browser's bytes were taken; its next chunk begins there
                             taken      the offset up to which the worker has them
                             lock       the request that is bringing a chunk now, with `until` (ms) and its `length`
-    wv:in:<id>:chunks       "<request>:<offset>:<length>" of each chunk that is whole, in order
-    wv:in:<id>:c:<request>  the pieces of that chunk
+    wv:in:<id>:chunks       "<request>:<offset>:<length>:<pieces>" of each chunk that is whole, in order
+    wv:in:<id>:c:<request>:<number>
+                            a piece of that chunk; a value each, which Redis copies less often than a list's
     wv:in:<id>:wanted       a browser knocked: a worker should come
     wv:in                   the ids that have something here
 Only a worker opens an upload's spool, at the offset that the host has; until it does, nothing is accepted.
@@ -29,10 +30,12 @@ import redis
 from django.conf import settings
 
 from hosts.storage.transfers.limits import DOWNLOAD_PIECES
+from hosts.storage.transfers.straight import Taker
+from virt.packets import PACKET_BYTES
 
 OPEN_SET = "wv:in"
 HOLD_MS = 60_000  # a request that brings nothing for so long has lost its turn
-_KEPT_SECONDS = 3600
+KEPT_SECONDS = 3600
 _WANTED_SECONDS = 30
 _READER_SECONDS = 30
 _LOOK_SECONDS = 0.02
@@ -66,14 +69,15 @@ redis.call('HSET', KEYS[1], 'until', t[1] * 1000 + math.floor(t[2] / 1000) + ton
 return 1
 """
 
-# KEYS: state, chunks, the chunk. ARGV: request, bytes (0: none of it). → the offset up to which is accepted now, -1: the turn was lost
+# KEYS: state, chunks, the pieces. ARGV: request, bytes (0: none of it). → the offset up to which is accepted now, -1: the turn was lost
 COMMIT = """
-if redis.call('HGET', KEYS[1], 'lock') ~= ARGV[1] then redis.call('UNLINK', KEYS[3]) return -1 end
+local function drop() for number = 3, #KEYS do redis.call('UNLINK', KEYS[number]) end end
+if redis.call('HGET', KEYS[1], 'lock') ~= ARGV[1] then drop() return -1 end
 redis.call('HSET', KEYS[1], 'lock', '', 'length', 0)
 local length = tonumber(ARGV[2])
 local before = tonumber(redis.call('HGET', KEYS[1], 'accepted'))
-if length == 0 then redis.call('UNLINK', KEYS[3]) return before end
-redis.call('RPUSH', KEYS[2], ARGV[1] .. ':' .. string.format('%d', before) .. ':' .. string.format('%d', length))
+if length == 0 then drop() return before end
+redis.call('RPUSH', KEYS[2], string.format('%s:%d:%d:%d', ARGV[1], before, length, #KEYS - 2))
 redis.call('EXPIRE', KEYS[2], 3600)
 return redis.call('HINCRBY', KEYS[1], 'accepted', length)
 """
@@ -98,8 +102,8 @@ def chunks_key(upload: str) -> str:
     return f"{OPEN_SET}:{upload}:chunks"
 
 
-def chunk_key(upload: str, request: str) -> str:
-    return f"{OPEN_SET}:{upload}:c:{request}"
+def piece_key(upload: str, request: str, number: int) -> str:
+    return f"{OPEN_SET}:{upload}:c:{request}:{number}"
 
 
 def client() -> redis.Redis:
@@ -128,6 +132,7 @@ class Chunk:
     request: str
     offset: int
     length: int
+    pieces: int
 
 
 class Spool:
@@ -138,6 +143,7 @@ class Spool:
         self._redis = client()
         self._state, self._chunks = state_key(upload), chunks_key(upload)
         self._close = self._redis.register_script(_CLOSE)
+        self._taker = Taker(self._redis, PACKET_BYTES)
 
     def is_wanted(self) -> bool:
         return bool(self._redis.exists(f"{self._state}:wanted", self._chunks))
@@ -148,29 +154,22 @@ class Spool:
         pipe = self._redis.pipeline()
         pipe.unlink(self._state, self._chunks, f"{self._state}:wanted", *old)
         pipe.hset(self._state, mapping={"accepted": offset, "taken": offset, "lock": "", "until": 0, "length": 0})
-        pipe.expire(self._state, _KEPT_SECONDS)
+        pipe.expire(self._state, KEPT_SECONDS)
         pipe.sadd(OPEN_SET, self._upload)
         pipe.execute()
 
     def is_open(self) -> bool:
         """False when Redis forgot it."""
-        return bool(self._redis.expire(self._state, _KEPT_SECONDS))
+        return bool(self._redis.expire(self._state, KEPT_SECONDS))
 
     def next(self, seconds: float) -> Chunk | None:
         """The next whole chunk; None when none came in that time."""
         found = self._redis.blpop([self._chunks], timeout=seconds)
         return _chunk(cast(bytes, found[1])) if found else None
 
-    def pieces(self, chunk: Chunk) -> Iterator[bytes]:
-        """Of one chunk; each leaves Redis as it is read. Fewer bytes than its length: Redis has lost some."""
-        key = chunk_key(self._upload, chunk.request)
-        left = chunk.length
-        while left > 0:
-            piece = cast("bytes | None", self._redis.lpop(key))
-            if not piece:
-                return
-            left -= len(piece)
-            yield piece
+    def packets(self, chunk: Chunk) -> Iterator[bytes]:
+        """What is in a chunk, in order; each piece leaves Redis before it is read. Fewer bytes than its length: Redis has lost some."""
+        return self._taker.take(self._pieces(chunk))
 
     def took(self, offset: int) -> None:
         self._redis.hset(self._state, "taken", offset)
@@ -190,12 +189,15 @@ class Spool:
 
     def _queued(self) -> list[str]:
         """Where the pieces of whole chunks are."""
-        return [chunk_key(self._upload, _chunk(cast(bytes, entry)).request) for entry in self._redis.lrange(self._chunks, 0, -1)]
+        return [key for entry in self._redis.lrange(self._chunks, 0, -1) for key in self._pieces(_chunk(cast(bytes, entry)))]
+
+    def _pieces(self, chunk: Chunk) -> list[str]:
+        return [piece_key(self._upload, chunk.request, number) for number in range(chunk.pieces)]
 
 
 def _chunk(entry: bytes) -> Chunk:
-    request, offset, length = entry.decode().split(":")
-    return Chunk(request, int(offset), int(length))
+    request, *numbers = entry.decode().split(":")
+    return Chunk(request, *map(int, numbers))
 
 
 # ── downloads: the worker's side ──

@@ -51,6 +51,13 @@ def answer(status: int, words: str = "", **headers: Any) -> HttpResponse:
     return response
 
 
+def complaint(status: int, words: str, **headers: Any) -> HttpResponse:
+    """As `answer`, in the form that the API's errors have."""
+    response = answer(status, json.dumps({"error": words}), **headers)
+    response.headers["Content-Type"] = "application/json; charset=utf-8"
+    return response
+
+
 def what_we_speak() -> HttpResponse:
     extensions = "creation,termination,checksum,expiration"
     return answer(204, Tus_Version=VERSION, Tus_Extension=extensions, Tus_Max_Size=largest_bytes(), Tus_Checksum_Algorithm="sha1,sha256,sha512")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from datetime import datetime, timedelta
 from typing import Any, cast
 from uuid import UUID
 
@@ -12,8 +11,6 @@ from asgiref.sync import sync_to_async
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
-from django.utils import timezone
-from django.utils.http import http_date
 from django.views.decorators.http import require_GET, require_http_methods
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
@@ -22,16 +19,15 @@ from accounts.models import User
 from accounts.roles import Role
 from hosts.storage import access as storage_access
 from hosts.storage.actions import pool_refusal
-from hosts.storage.transfers import access, actions, digests, outlet, ranges, spool, tus
+from hosts.storage.transfers import access, actions, answering, outlet, ranges, tus
+from hosts.storage.transfers.answering import AWAY
 from hosts.storage.transfers.forms import FetchForm
-from hosts.storage.transfers.limits import CHUNK_BYTES, forgotten_after_hours, largest_bytes
+from hosts.storage.transfers.limits import CHUNK_BYTES, largest_bytes
 from hosts.storage.transfers.models import Incoming
 from jobs.submit import Refused
 from live import answers
-from virt.errors import Invalid
 
 _MOST_POOLS = 500
-_AWAY = "What carries it is away for a moment. Try again."
 
 View = Callable[..., HttpResponse]
 
@@ -48,7 +44,7 @@ def _speaks_tus(view: View) -> View:
         except Refused as exc:
             return tus.answer(409, str(exc))
         except RedisError:
-            return tus.answer(503, _AWAY, Retry_After=2)
+            return tus.answer(503, AWAY, Retry_After=2)
 
     return wrapped
 
@@ -73,23 +69,9 @@ def uploads(request: HttpRequest, pk: int) -> HttpResponse:
     if request.method == "OPTIONS":
         return tus.what_we_speak()
     if request.method == "GET":
-        context = {"pool": pool, "pools": [pool], "unfinished": access.unfinished(_user(request), pool), "why_not": pool_refusal(pool, "make"), **_limits()}
+        context = {"pool": pool, "pools": [pool], "unfinished": access.unfinished(_user(request), pool), "why_not": pool_refusal(pool, "bring"), **_limits()}
         return answers.page(request, "transfers/upload.html", context, {"dialog": "transfers/_upload.html"})
-    tus.check_version(request)
-    if request.headers.get("Upload-Length") is None:
-        raise tus.Wrong(400, "Upload-Length is missing: the size must be known.")
-    told = tus.metadata(request)
-    file = actions.File(
-        name=told.get("name") or told.get("filename", ""),
-        size_bytes=tus.number(request.headers, "Upload-Length"),
-        file_name=told.get("filename", ""),
-        modified_ms=_milliseconds(told.get("modified", "")),
-        digest=_digest(told.get("checksum", "")),
-    )
-    made = actions.upload(_user(request), pool, file)
-    response = tus.answer(201, Location=made.get_absolute_url(), Upload_Expires=_expires(made))
-    response.headers["WV-Job"] = str(made.job_id)
-    return response
+    return answering.begin(request, _user(request), pool, Incoming.get_absolute_url)
 
 
 @require_http_methods(["GET", "HEAD", "PATCH", "DELETE", "OPTIONS"])
@@ -101,21 +83,8 @@ def upload(request: HttpRequest, pk: UUID) -> HttpResponse:
     if request.method == "OPTIONS":
         return tus.what_we_speak()
     if request.method == "GET":
-        return _status(incoming)
-    tus.check_version(request)
-    if request.method == "HEAD":
-        if not _is_alive(incoming) and not incoming.done_at:
-            raise tus.Wrong(410, "It is over.")
-        return tus.answer(200, Upload_Offset=_offset(incoming), Upload_Length=incoming.size_bytes, Upload_Expires=_expires(incoming))
-    if request.method == "DELETE":
-        if not actions.cancel(user, incoming):
-            raise tus.Wrong(410, "It is over.")
-        return tus.answer(204)
-    if not _is_alive(incoming):
-        raise tus.Wrong(410, "It is over.")
-    tus.chunk(request.headers, incoming.size_bytes)
-    actions.call_worker(incoming)
-    return tus.let_in(str(incoming.pk), incoming.size_bytes, _expires_at(incoming))
+        return _state(incoming)
+    return answering.go_on(request, user, incoming)
 
 
 @require_http_methods(["GET", "POST"])
@@ -135,7 +104,7 @@ def fetch(request: HttpRequest, pk: int) -> HttpResponse:
                 status = 409
             else:
                 return answers.done(request, pool.get_absolute_url(), job_id=made.job_id)
-    context = {"pool": pool, "form": form, "why_not": pool_refusal(pool, "make"), "piece": "transfers/_fetch.html"}
+    context = {"pool": pool, "form": form, "why_not": pool_refusal(pool, "bring"), "piece": "transfers/_fetch.html"}
     if form.is_bound and answers.is_async(request):
         return render(request, "transfers/_fetch.html", context, status=status)
     return answers.page(request, "storage/form.html", context, {"dialog": "transfers/_fetch.html"}, status=status)
@@ -155,7 +124,7 @@ async def download(request: HttpRequest, pk: int, name: str) -> HttpResponseBase
     except Refused as exc:
         return HttpResponse(str(exc), status=409, content_type="text/plain; charset=utf-8")
     except (RedisError, OperationalError):
-        return HttpResponse(_AWAY, status=503, content_type="text/plain; charset=utf-8", headers={"Retry-After": "2"})
+        return HttpResponse(AWAY, status=503, content_type="text/plain; charset=utf-8", headers={"Retry-After": "2"})
     return await outlet.respond(token, name)
 
 
@@ -168,53 +137,10 @@ def _ask_for_download(request: HttpRequest, pk: int, name: str, span: tuple[int 
 # ── steps ──
 
 
-def _status(incoming: Incoming) -> HttpResponse:
-    job = incoming.job
-    state = "done" if incoming.done_at else job.state if job else "cancelled"
-    found = {
-        "state": state,
-        "offset": incoming.size_bytes if incoming.done_at else _offset(incoming),
-        "size": incoming.size_bytes,
-        "phase": job.phase if job else "",
-        "error": job.error if job else "",
-        "sha256": incoming.digest,
-        "job": incoming.job_id,
-        "volume": incoming.place.get_absolute_url(),
-    }
-    response = JsonResponse(found)
+def _state(incoming: Incoming) -> HttpResponse:
+    response = JsonResponse({**answering.state(incoming), "volume": incoming.place.get_absolute_url()})
     response.headers["Cache-Control"] = "no-store"
     return response
-
-
-def _offset(incoming: Incoming) -> int:
-    try:
-        found = spool.accepted(str(incoming.pk))
-    except RedisError:  # it has forgotten, then: what the host has is what counts
-        found = None
-    return incoming.written_bytes if found is None else found
-
-
-def _is_alive(incoming: Incoming) -> bool:
-    return incoming.ended_at is None and incoming.job is not None and incoming.job.is_active and not incoming.job.cancel_asked_by
-
-
-def _expires_at(incoming: Incoming) -> datetime:
-    return max(incoming.touched_at, timezone.now() - timedelta(minutes=1)) + timedelta(hours=forgotten_after_hours())
-
-
-def _expires(incoming: Incoming) -> str:
-    return http_date(_expires_at(incoming).timestamp())
-
-
-def _milliseconds(text: str) -> int:
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else 0
-
-
-def _digest(text: str) -> str:
-    try:
-        return digests.read(text)
-    except Invalid as exc:
-        raise tus.Wrong(400, str(exc)) from exc
 
 
 def _limits() -> dict[str, Any]:

@@ -10,6 +10,7 @@ class WvConsoleBar extends HTMLElement {
   connectedCallback() {
     this.addEventListener("click", this);
     document.addEventListener("wv:screen", this);
+    document.addEventListener("wv:over", this);
     document.addEventListener("visibilitychange", this);
     this.#measure();
   }
@@ -17,6 +18,7 @@ class WvConsoleBar extends HTMLElement {
   disconnectedCallback() {
     this.removeEventListener("click", this);
     document.removeEventListener("wv:screen", this);
+    document.removeEventListener("wv:over", this);
     document.removeEventListener("visibilitychange", this);
     clearTimeout(this.#ping);
   }
@@ -24,6 +26,7 @@ class WvConsoleBar extends HTMLElement {
   handleEvent(event) {
     if (event.type === "wv:screen") return this.#changed(event.detail);
     if (event.type === "visibilitychange") return this.#measure();
+    if (event.type === "wv:over") return this.querySelector("#console-who")?.replaceChildren();      // who is on it is not theirs to see any more
     const viewer = event.target.closest("a[data-viewer]");
     if (viewer) { event.preventDefault(); return this.#viewer(viewer.href); }
     const button = event.target.closest("button");

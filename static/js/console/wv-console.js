@@ -1,7 +1,7 @@
 // <wv-console machine="42" kind="vnc" port="0" share="" may-act name="web-1" data-connecting="…" data-…><div data-place></div>
 //   <div class="wv-over" data-over>…</div></wv-console>
 // Opens a machine's screen and keeps it open: after a restart, a migration or a bridge's end it comes back by itself, as soon as the
-// live link says that the machine is there. Words come from data-*. Speaks by wv:screen {screen|null}; hears wv:kind and wv:watch.
+// live link says that the machine is there. Words come from data-*. Speaks by wv:screen {screen|null}, and wv:over when the person may not see it any more.
 import { subscribe } from "../live.js";
 import { NoConsole, post } from "./link.js";
 
@@ -85,6 +85,7 @@ class WvConsole extends HTMLElement {
     this.#isBusy = false;
     this.#drop();
     this.#isFinal = FINAL.includes(code);
+    if (this.#isFinal) this.dispatchEvent(new CustomEvent("wv:over", { bubbles: true }));
     if (code === 4429) this.#say("limit", why);
     else if (code === 401 || code === 4401) this.#say(code === 401 ? "signedOut" : "ended", why);
     else if (this.#isFinal) this.#say("ended", why);

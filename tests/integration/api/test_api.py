@@ -185,10 +185,13 @@ def test_a_host_from_its_making_to_its_end(api: Api) -> None:
     assert tested.headers["Location"] == f"/api/v1/jobs/{tested.json()['id']}"
     Job.objects.update(state=State.DONE)
 
-    wish = {"kind": "tcp", "name": "kvm-two", "address": "kvm-2.example", "sasl_user": "u", "revision": made.json()["revision"]}
+    way = {"console_way": "ssh", "console_address": "jump.example", "console_port": 2222, "console_login": "virt"}
+    wish = {"kind": "tcp", "name": "kvm-two", "address": "kvm-2.example", "sasl_user": "u", "revision": made.json()["revision"], **way}
     changed = api("PUT", f"hosts/{key}", wish)
     assert changed.status_code == 200, changed.content
     assert changed.json()["name"] == "kvm-two"
+    assert {name: changed.json()[name] for name in way} == way
+    assert api("PUT", f"hosts/{key}", {**wish, "console_login": "-x", "revision": 2}).status_code == 422
     stale = api("PUT", f"hosts/{key}", {**wish, "name": "other"})
     assert stale.status_code == 409
     assert "changed meanwhile" in stale.json()["error"]

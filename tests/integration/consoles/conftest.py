@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import ssl
 import struct
 import threading
 from collections.abc import Callable, Iterator
@@ -24,10 +25,12 @@ from consoles.bridge import reach
 from consoles.bridge.closing import Closing, Code
 from consoles.bridge.guard import Guard
 from consoles.bridge.server import Bridge
+from consoles.bridge.tls import Trust
 from hosts.models import Host
 from machines.models import Machine
-from tests import consoles, inventory
+from tests import consoles, inventory, tls_display
 from tests.consoles import Door, Socket
+from virt.connection import Credentials
 
 BACKEND = "allauth.account.auth_backends.AuthenticationBackend"
 HOST = "testserver"
@@ -39,10 +42,10 @@ class FakeDisplay:
 
     heard: bytearray = field(default_factory=bytearray)
     sockets: list[socket.socket] = field(default_factory=list)
+    context: ssl.SSLContext | None = None  # when it encrypts
 
     def connect(self) -> socket.socket:
         theirs, ours = socket.socketpair()
-        self.sockets.append(ours)
         threading.Thread(target=self._serve, args=(ours,), daemon=True).start()
         return theirs
 
@@ -51,13 +54,20 @@ class FakeDisplay:
             with contextlib.suppress(OSError):
                 each.shutdown(socket.SHUT_RDWR)
 
+    def _greet(self, link: socket.socket) -> socket.socket:
+        if self.context:
+            return tls_display.serve(link, self.context)
+        link.sendall(b"RFB 003.008\n")
+        link.recv(12, socket.MSG_WAITALL)
+        link.sendall(b"\x01\x01")
+        link.recv(1)
+        link.sendall(b"\0\0\0\0")
+        return link
+
     def _serve(self, link: socket.socket) -> None:
         try:
-            link.sendall(b"RFB 003.008\n")
-            link.recv(12, socket.MSG_WAITALL)
-            link.sendall(b"\x01\x01")
-            link.recv(1)
-            link.sendall(b"\0\0\0\0")
+            link = self._greet(link)
+            self.sockets.append(link)
             if link.recv(1) != b"\x01":  # not shared, or gone
                 link.close()
             link.sendall(struct.pack(">HH16xI", 64, 48, 4) + b"fake")
@@ -76,6 +86,13 @@ class Room:
     host: Host
     machine: Machine
     ann: User
+    trust: list[Trust | None]
+
+    def encrypt(self, folder: Path) -> None:
+        """From now on the display does, and proves who it is."""
+        authority = tls_display.Authority()
+        self.display.context = authority.sign("kvm.example").server_context(folder)
+        self.trust[0] = Trust("kvm.example", True, Credentials(ca_cert=authority.certificate))
 
     def client(self, user: User) -> Client:
         client = Client()
@@ -117,12 +134,13 @@ def room(transactional_db: None, bridge: Bridge, settings: Any, monkeypatch: pyt
     settings.ALLOWED_HOSTS = [HOST]
     cache.clear()
     display = FakeDisplay()
-    monkeypatch.setattr(reach, "reach", lambda machine, kind: reach.Reached(display.connect(), 1))
+    trust: list[Trust | None] = [None]
+    monkeypatch.setattr(reach, "reach", lambda machine, kind: reach.Reached(display.connect(), 1, "", trust[0]))
     monkeypatch.setattr(reach, "why_gone", lambda machine, run: Closing(Code.STOPPED, "The machine stopped."))
     host = inventory.host(kind="socket", path="/none")
     machine = inventory.machine(host, graphics=[{"kind": "vnc", "listen": "socket"}])
     ann = inventory.person("ann", role=Role.CONSOLE, on=machine)
-    yield Room(bridge, display, host, machine, ann)
+    yield Room(bridge, display, host, machine, ann, trust)
     display.hang_up()
 
 

@@ -8,6 +8,9 @@ import random
 import socket
 import threading
 import time
+from pathlib import Path
+
+import pytest
 
 from consoles.models import ConsoleSession
 from tests.integration.consoles.conftest import Room
@@ -46,8 +49,11 @@ def _say(display: socket.socket, blocks: int, *, then_hang_up: bool = False) -> 
     return thread
 
 
-def test_every_byte_in_its_order_and_answers_between_the_frames(room: Room) -> None:
+@pytest.mark.parametrize("encrypted", [False, True], ids=["plain", "encrypted"])
+def test_every_byte_in_its_order_and_answers_between_the_frames(encrypted: bool, room: Room, tmp_path: Path) -> None:
     blocks = 64
+    if encrypted:
+        room.encrypt(tmp_path)
     with room.open(room.client(room.ann)) as console:
         talking = _say(room.display.sockets[-1], blocks)
         digest, left, pongs, chance = hashlib.md5(usedforsecurity=False), blocks * (len(BLOCK) + 4), 0, random.Random(5)
@@ -72,8 +78,11 @@ def test_every_byte_in_its_order_and_answers_between_the_frames(room: Room) -> N
     assert ConsoleSession.objects.get().bytes_shown == blocks * (len(BLOCK) + 4) + GREETING_BYTES
 
 
-def test_who_reads_slowly_hears_the_last_word_too(room: Room) -> None:
+@pytest.mark.parametrize("encrypted", [False, True], ids=["plain", "encrypted"])
+def test_who_reads_slowly_hears_the_last_word_too(encrypted: bool, room: Room, tmp_path: Path) -> None:
     """The display ends while much of what it said still waits for the browser."""
+    if encrypted:
+        room.encrypt(tmp_path)
     with room.open(room.client(room.ann)) as console:
         console.raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
         talking = _say(room.display.sockets[-1], 8, then_hang_up=True)

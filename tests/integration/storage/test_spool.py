@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import itertools
+import random
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +18,7 @@ from hosts.storage.transfers import pump, spool, tus
 from hosts.storage.transfers.limits import CHUNK_BYTES, WINDOW_BYTES
 from hosts.storage.transfers.pump import Pump
 from hosts.storage.transfers.spool import Spool
+from virt.packets import PACKET_BYTES
 
 MIB = 2**20
 
@@ -65,7 +68,7 @@ async def bring(
         said.append(message)
 
     sent = [(name.lower().encode(), str(value).encode()) for name, value in told.items()]
-    await Pump(django, django)({"type": "http", "method": "PATCH", "path": f"{pump.PREFIX}{upload}/", "headers": sent}, receive, send)
+    await Pump(django, django)({"type": "http", "method": "PATCH", "path": f"{pump.PREFIXES[0]}{upload}/", "headers": sent}, receive, send)
     headers = {name.decode().lower(): value.decode() for name, value in said[0]["headers"]}
     assert tus.PUMP_HEADER.lower() not in headers
     return said[0]["status"], headers, said[1]["body"]
@@ -73,7 +76,7 @@ async def bring(
 
 def content(mine: Spool) -> bytes:
     chunk = mine.next(0.2)
-    return b"".join(mine.pieces(chunk)) if chunk else b""
+    return b"".join(mine.packets(chunk)) if chunk else b""
 
 
 async def test_chunks_come_out_as_they_went_in(upload: str, mine: Spool) -> None:
@@ -87,6 +90,29 @@ async def test_chunks_come_out_as_they_went_in(upload: str, mine: Spool) -> None
     assert content(mine) == b"end"
     assert spool.accepted(upload) == 9 * MIB // 2 + 3
     assert mine.close() and spool.accepted(upload) is None
+
+
+async def test_packets_are_full_whatever_came_in_what_parts(upload: str, mine: Spool) -> None:
+    mine.open(0)
+    body = random.Random(1).randbytes(4 * MIB + 77)
+    cuts = [0, 1, 1, 700, 900_000, 2 * MIB, 2 * MIB + 3, len(body)]
+    assert (await bring(upload, 0, *(body[a:b] for a, b in itertools.pairwise(cuts))))[0] == 204
+    chunk = mine.next(0.2)
+    assert chunk and chunk.pieces == 2
+    packets = list(mine.packets(chunk))
+    assert b"".join(packets) == body
+    assert {len(packet) for packet in packets[:-1]} == {PACKET_BYTES}
+    assert not mine._redis.keys(f"{spool.state_key(upload)}:c:*")  # nothing is left of it in Redis
+
+
+async def test_a_piece_that_redis_lost_ends_its_chunk_and_the_next_one_is_read(upload: str, mine: Spool) -> None:
+    mine.open(0)
+    assert (await bring(upload, 0, *[bytes([number]) * MIB for number in range(3)]))[0] == 204
+    assert (await bring(upload, 3 * MIB, b"next"))[0] == 204
+    mine._redis.delete(next(iter(mine._redis.keys(f"{spool.state_key(upload)}:c:*:1"))))
+    lost = mine.next(0.2)
+    assert lost and len(b"".join(mine.packets(lost))) <= MIB
+    assert content(mine) == b"next"
 
 
 async def test_a_wrong_offset_is_told_the_right_one(upload: str, mine: Spool) -> None:
@@ -142,8 +168,12 @@ async def test_one_request_at_a_time_and_a_closed_spool_takes_nothing(upload: st
     assert (await bring(upload, 0, b"x"))[0] == 423
     assert not mine.close()  # something is coming
     mine.open(0)  # another worker takes over: what was coming has lost its turn
-    await pump._store(link, coming, b"late")
-    assert await pump._commit(link, coming, 4) == -1
+    late = pump.Putter(link)
+    await late.put(spool.piece_key(upload, "slow", 0), 60, [b"la", b"te"])
+    await late.settle()
+    await late.leave()
+    assert await pump._commit(link, coming, 4, 1) == -1
+    assert not await link.exists(spool.piece_key(upload, "slow", 0))
     assert spool.accepted(upload) == 0 and content(mine) == b""
 
 
@@ -170,7 +200,7 @@ async def test_a_yes_is_good_for_a_moment_and_for_the_same_asker_only(upload: st
             said.append(message)
 
         told = [(b"content-type", b"application/offset+octet-stream"), (b"upload-offset", str(offset).encode()), (b"content-length", str(length).encode())]
-        await one({"type": "http", "method": "PATCH", "path": f"{pump.PREFIX}{upload}/", "headers": [*told, (b"cookie", cookie)]}, receive, send)
+        await one({"type": "http", "method": "PATCH", "path": f"{pump.PREFIXES[0]}{upload}/", "headers": [*told, (b"cookie", cookie)]}, receive, send)
         return int(said[0]["status"])
 
     mine.open(0)
@@ -193,8 +223,9 @@ async def test_a_yes_is_good_for_a_moment_and_for_the_same_asker_only(upload: st
 
 def test_a_worker_that_comes_after_another_drops_what_that_one_left(upload: str, mine: Spool) -> None:
     mine.open(0)
-    mine._redis.rpush(spool.chunk_key(upload, "a"), b"old")
-    mine._redis.rpush(spool.chunks_key(upload), "a:0:3")
+    left = spool.piece_key(upload, "a", 0)
+    mine._redis.set(left, b"old")
+    mine._redis.rpush(spool.chunks_key(upload), "a:0:3:1")
     mine.open(7)
-    assert mine.next(0.1) is None and not mine._redis.exists(spool.chunk_key(upload, "a"))
+    assert mine.next(0.1) is None and not mine._redis.exists(left)
     assert spool.accepted(upload) == 7

@@ -19,7 +19,7 @@ from tests import processes
 from tests.stack import Role, Stack, free_port, launch
 from tests.waiting import wait_until
 
-IDLE_LIMIT_BYTES = 500 * 1024 * 1024
+IDLE_LIMIT_BYTES = 380 * 1024 * 1024  # 300 in 2026; with a hundred hosts it may be 500 (tests/bench)
 SECOND_START_SECONDS = 5.0  # of processor time, all processes together
 Start = Callable[[int], subprocess.Popen[bytes]]
 
@@ -70,6 +70,9 @@ def test_logs_are_told_apart(stack: Stack) -> None:
 def test_an_idle_stack_is_small(stack: Stack) -> None:
     weights = {pid: processes.pss_bytes(pid) for pid in stack.pids()}
     assert 0 < sum(weights.values()) <= IDLE_LIMIT_BYTES, weights
+    # What libraries load by the way and nobody needs: 25 MB in the bridge, 5 MB in each worker.
+    loaded = {pid: Path(f"/proc/{pid}/maps").read_text() for pid in stack.pids()}
+    assert [pid for pid, files in loaded.items() if "numpy" in files or "wcwidth" in files] == []
 
 
 @pytest.mark.parametrize("role", get_args(Role))

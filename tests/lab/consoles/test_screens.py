@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 from lxml import etree
 
 from tests import consoles
+from tests.lab.consoles.opening import link_spice, open_console, wait_known
 from tests.lab.guests import Image, Recipe, domain_xml
 from tests.lab.lab import Guest, Host, Lab
-from tests.stack import Stack
+from tests.stack import Credentials, Stack
 from tests.waiting import wait_until
+from tests.websession import WebSession
+from virt.connection import Connection
+from virt.display import Display, running
+from virt.uri import Endpoint
 
 OPEN = "SELECT * FROM consoles_consolesession WHERE closed_at IS NULL"
 
@@ -34,14 +38,14 @@ def stack(lab: Lab) -> Iterator[Stack]:
 def linux(lab: Lab, stack: Stack, tiny_guest: Image) -> Guest:
     """A Linux on the far host: its screen is on a unix socket there, a shell waits on its serial line."""
     guest = lab["h2"].define(Recipe("linux", image=tiny_guest), start=True)
-    _wait_known(stack, "linux")
+    wait_known(stack, "linux")
     return guest
 
 
 def test_a_screen_on_a_socket_of_this_machine(stack: Stack, lab: Lab) -> None:
     guest = lab["h1"].define(Recipe("firmware"), start=True)
-    _wait_known(stack, "firmware")
-    with _open(stack, "firmware") as console:
+    wait_known(stack, "firmware")
+    with open_console(stack, "firmware") as console:
         screen = consoles.greet(console)
         assert "firmware" in screen.name
         assert len(set(consoles.pixels(console, screen))) > 1, "something is drawn"
@@ -49,13 +53,13 @@ def test_a_screen_on_a_socket_of_this_machine(stack: Stack, lab: Lab) -> None:
         assert (row["person"], row["kind"], row["view_only"]) == ("administrator", "vnc", 0)
         guest.host.virsh("destroy", guest.uuid)
         assert console.farewell().code == 4409
-    _wait_none_open(stack)
+    _wait_noneopen_console(stack)
 
 
 def test_a_line_typed_and_read_by_two_and_watched_by_a_third(stack: Stack, linux: Guest) -> None:
-    with _open(stack, "linux", kind="serial") as first:
+    with open_console(stack, "linux", kind="serial") as first:
         wait_until("the shell answers", lambda: _says(first, b"echo $((40+2))\n", b"42"), seconds=60)
-        with _open(stack, "linux", kind="serial") as second, _open(stack, "linux", kind="serial", view_only=True) as watcher:
+        with open_console(stack, "linux", kind="serial") as second, open_console(stack, "linux", kind="serial", view_only=True) as watcher:
             assert b"42" in second.until(b"42"), "a late comer sees what was said"
             second.send(b"echo $((1000+1))\n")
             for each in (first, second, watcher):
@@ -64,14 +68,14 @@ def test_a_line_typed_and_read_by_two_and_watched_by_a_third(stack: Stack, linux
             first.send(b"echo $((3000+3))\n")
             assert b"2002" not in first.until(b"3003"), "a watcher types nothing"
             assert len(stack.rows(OPEN)) == 3
-    _wait_none_open(stack)
+    _wait_noneopen_console(stack)
 
 
 def test_a_screen_behind_ssh_keys_reach_the_guest_and_a_watchers_do_not(stack: Stack, linux: Guest) -> None:
     with (
-        _open(stack, "linux", kind="serial") as line,
-        _open(stack, "linux") as console,
-        _open(stack, "linux", view_only=True) as watcher,
+        open_console(stack, "linux", kind="serial") as line,
+        open_console(stack, "linux") as console,
+        open_console(stack, "linux", view_only=True) as watcher,
     ):
         screen, seen = consoles.greet(console), consoles.greet(watcher)
         assert len(set(consoles.pixels(console, screen))) > 1
@@ -96,11 +100,11 @@ def test_displays_with_a_password_ask_nobody_for_it(stack: Stack, lab: Lab) -> N
     devices.find("graphics").set("passwdValidTo", "2020-01-01T00:00:00")  # QEMU takes VNC's no more
     with lab["h2"].connection() as connection:
         connection.defineXML(etree.tostring(root, encoding="unicode")).create()
-    _wait_known(stack, "secret")
-    with _open(stack, "secret") as console:
+    wait_known(stack, "secret")
+    with open_console(stack, "secret") as console:
         assert len(set(consoles.pixels(console, consoles.greet(console)))) > 1
-    with _open(stack, "secret", kind="spice") as console:
-        assert _link_spice(console, channel=1) == 0, "signed in, with a password that the browser does not know"
+    with open_console(stack, "secret", kind="spice") as console:
+        assert link_spice(console, channel=1) == 0, "signed in, with a password that the browser does not know"
         kind, _size, connection = struct.unpack("<HII", console.exactly(10))
         assert kind == 103, "the main channel begins"
         machine = stack.machine("secret")["id"]
@@ -109,27 +113,15 @@ def test_displays_with_a_password_ask_nobody_for_it(stack: Stack, lab: Lab) -> N
         more = consoles.ask(stack.web, machine, kind="spice", session=stack.rows(OPEN)[-1]["key"], count=3)
         assert len(more["tickets"]) == 3, more
         with consoles.Socket(consoles.Door.of(stack.web), more["tickets"][0]) as display:
-            assert _link_spice(display, channel=2, connection=connection) == 0, "a second channel of the same console"
+            assert link_spice(display, channel=2, connection=connection) == 0, "a second channel of the same console"
         assert len(stack.rows(OPEN)) == 1, "several sockets, one console"
 
 
 def test_virt_viewer_gets_a_display_on_the_network_with_its_password(stack: Stack, lab: Lab, linux: Guest) -> None:
-    root = etree.fromstring(domain_xml(Recipe("reachable")))
-    screen = root.find("devices/graphics")
-    assert screen is not None
-    screen.getparent().replace(screen, etree.Element("graphics", type="vnc", autoport="yes", listen="0.0.0.0", passwd="geheim"))
-    with lab["h2"].connection() as connection:
-        connection.defineXML(etree.tostring(root, encoding="unicode")).create()
-    _wait_known(stack, "reachable")
+    _start_reachable(stack, lab, "reachable", passwd="geheim")
     path = f"/consoles/{stack.machine('reachable')['id']}/console.vv"
     assert "data-viewer" in stack.web.get(path.replace("console.vv", "")).body.decode()
-
-    def told() -> str:
-        answer = stack.web.get(path)
-        assert answer.status in (200, 202), answer
-        return answer.body.decode() if answer.status == 200 else ""
-
-    lines = dict(line.partition("=")[::2] for line in wait_until("the host has told", told, seconds=30, every=0.3).splitlines())
+    lines = _viewer_file(stack.web, path)
     assert (lines["type"], lines["host"], lines["password"], lines["title"]) == ("vnc", stack.host("h2")["address"], "geheim", "reachable")
     assert int(lines["port"]) >= 5900
     assert stack.web.get(path).status == 202, "each file is asked for anew"
@@ -138,13 +130,62 @@ def test_virt_viewer_gets_a_display_on_the_network_with_its_password(stack: Stac
     assert stack.web.get(f"/consoles/{stack.machine('linux')['id']}/console.vv").status == 409, "on a socket of its host it is out of reach"
 
 
+def test_a_lent_password_ends_with_the_right_to_the_console_and_a_lasting_one_is_not_lent(stack: Stack, lab: Lab) -> None:
+    helper = Credentials("helper", stack.administrator.password)
+    stack.add_person(helper, role="console")
+    web = WebSession(stack.url)
+    web.sign_in(helper.name, helper.password)
+    _start_reachable(stack, lab, "owned", passwd="geheim")
+    words = wait_until("it is told why not", lambda: _told(web, f"/consoles/{stack.machine('owned')['id']}/console.vv", 409), seconds=30, every=0.3)
+    assert "its owner has set for good" in words
+    _start_reachable(stack, lab, "lent", passwd="geheim", passwdValidTo="2020-01-01T00:00:00")
+    password = _viewer_file(web, f"/consoles/{stack.machine('lent')['id']}/console.vv")["password"]
+    assert password not in ("", "geheim")
+    assert _display_of(lab, "lent").password == password
+    assert _display_of(lab, "lent").is_lent(120)
+    stack.manage("shell", "-c", "from accounts.models import Grant; Grant.objects.filter(user__username='helper').delete()")
+    wait_until("QEMU takes it no more", lambda: _display_of(lab, "lent").expired, seconds=5)
+    assert _display_of(lab, "lent").password != password
+
+
+def _start_reachable(stack: Stack, lab: Lab, name: str, **graphics: str) -> None:
+    """A machine on h2 whose screen listens for the network."""
+    root = etree.fromstring(domain_xml(Recipe(name)))
+    screen = root.find("devices/graphics")
+    assert screen is not None
+    screen.getparent().replace(screen, etree.Element("graphics", type="vnc", autoport="yes", listen="0.0.0.0", **graphics))
+    with lab["h2"].connection() as connection:
+        connection.defineXML(etree.tostring(root, encoding="unicode")).create()
+    wait_known(stack, name)
+
+
+def _viewer_file(web: WebSession, path: str) -> dict[str, str]:
+    """Its lines, once the host has told."""
+    text = wait_until("the host has told", lambda: _told(web, path, 200), seconds=30, every=0.3)
+    return dict(line.partition("=")[::2] for line in text.splitlines())
+
+
+def _told(web: WebSession, path: str, status: int) -> str:
+    answer = web.get(path)
+    assert answer.status in (status, 202), answer
+    return answer.body.decode() if answer.status == status else ""
+
+
+def _display_of(lab: Lab, name: str) -> Display:
+    """As its host has it now."""
+    with lab["h2"].connection() as raw:
+        connection = Connection(Endpoint("socket", path=str(lab["h2"].socket)), raw)
+        (display,) = running(connection, raw.lookupByName(name).UUIDString()).displays
+    return display
+
+
 def test_what_dies_is_told_and_comes_back(stack: Stack, lab: Lab, linux: Guest) -> None:
     host = lab["h2"]
-    with _open(stack, "linux") as console:
+    with open_console(stack, "linux") as console:
         consoles.greet(console)
         stack.kill("consolebridge")
         assert console.farewell().code == 1006
-    with _open(stack, "linux") as console:  # the web process waits for the new one
+    with open_console(stack, "linux") as console:  # the web process waits for the new one
         screen = consoles.greet(console)
         stack.kill("web")
         assert consoles.pixels(console, screen), "no byte of it goes through the web process"
@@ -153,23 +194,17 @@ def test_what_dies_is_told_and_comes_back(stack: Stack, lab: Lab, linux: Guest) 
         assert consoles.pixels(console, screen), "QEMU lives, and the tunnel to it"
         host.start_libvirtd()
     _wait_online(stack, "h2")
-    with _open(stack, "linux") as console:
+    with open_console(stack, "linux") as console:
         consoles.greet(console)
         _cut_ssh(host)
         assert console.farewell().code in (4502, 4409)
     _wait_online(stack, "h2")
     wait_until("a screen again", lambda: _shows(stack, "linux"), seconds=30)
-    _wait_none_open(stack, seconds=60)
-
-
-def _open(stack: Stack, machine: str, **wish: Any) -> consoles.Socket:
-    asked = consoles.ask(stack.web, stack.machine(machine)["id"], **{"kind": "vnc", **wish})
-    assert asked["status"] == 201, asked
-    return consoles.Socket(consoles.Door.of(stack.web), asked["tickets"][0])
+    _wait_noneopen_console(stack, seconds=60)
 
 
 def _shows(stack: Stack, machine: str) -> bool:
-    with _open(stack, machine) as console:
+    with open_console(stack, machine) as console:
         return consoles.greet(console).width > 0
 
 
@@ -199,30 +234,14 @@ def _type(console: consoles.Socket, text: str) -> None:
                 console.send(struct.pack(">BBxxI", 4, 0, 0xFFE1))
 
 
-def _link_spice(console: consoles.Socket, *, channel: int, connection: int = 0) -> int:
-    """The link of a channel as spice-html5 makes it; the display's word on it, 0 for yes."""
-    caps = (1 << 0) | (1 << 3)
-    body = struct.pack("<IBBIIII", connection, channel, 0, 1, 0, 18, caps)
-    console.send(struct.pack("<4sIII", b"REDQ", 2, 2, len(body)) + body)
-    magic, _major, _minor, size = struct.unpack("<4sIII", console.exactly(16))
-    assert magic == b"REDQ"
-    assert struct.unpack_from("<I", console.exactly(size))[0] == 0
-    console.send(struct.pack("<I", 1) + b"\x2a" * 128)
-    return int(struct.unpack("<I", console.exactly(4))[0])
-
-
 def _cut_ssh(host: Host) -> None:
     """End every SSH connection to the host, as a network that resets does."""
     host.run("sh", "-c", "pkill -9 -f '[s]shd: root' ; true")
-
-
-def _wait_known(stack: Stack, name: str) -> None:
-    wait_until(f"{name} is known", lambda: stack.machine(name)["state"] == "running" and stack.machine(name)["graphics"] != "[]", seconds=30)
 
 
 def _wait_online(stack: Stack, name: str) -> None:
     wait_until(f"{name} is followed again", lambda: stack.host(name)["state"] == "online", seconds=40, every=0.2)
 
 
-def _wait_none_open(stack: Stack, *, seconds: float = 15.0) -> None:
+def _wait_noneopen_console(stack: Stack, *, seconds: float = 15.0) -> None:
     wait_until("every row is closed", lambda: not stack.rows(OPEN), seconds=seconds)

@@ -7,6 +7,7 @@ import os
 import struct
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from tests.browser import kit
 from tests.consoles import DRAWN
 from tests.lab.guests import Image, Recipe, domain_xml
 from tests.lab.lab import Guest, Lab
+from tests.lab.migration.moving import Moving, set_ways
 from tests.stack import Credentials, Stack
 from tests.waiting import wait_until
 
@@ -71,6 +73,12 @@ def state(browser: Browser, stack: Stack) -> Any:
     return kit.sign_in(browser, stack, stack.administrator)
 
 
+def _tab(browser: Browser, stack: Stack, state: Any, **options: Any) -> kit.Tab:
+    tab = kit.Tab(browser, stack, state, **options)
+    tab.tolerate(NOISE)
+    return tab
+
+
 def _look(tab: kit.Tab, name: str) -> None:
     """For who wants to see: CONSOLE_PICTURES names a folder."""
     if folder := os.environ.get("CONSOLE_PICTURES"):
@@ -101,9 +109,31 @@ def _says(page: Page, command: str, wanted: str) -> bool:
     return True
 
 
-def test_picture_keys_serial_and_coming_back(browser: Browser, stack: Stack, state: Any, linux: Guest) -> None:
-    tab = kit.Tab(browser, stack, state)
-    tab.tolerate(NOISE)
+def _to_serial(page: Page) -> None:
+    page.click("[data-kind=serial]")
+    page.wait_for_function(OPEN, timeout=60_000)
+
+
+def _to_vnc(page: Page) -> None:
+    page.click("[data-kind=vnc]")
+    page.wait_for_function(DRAWN, timeout=60_000)
+
+
+def _type_text(tab: kit.Tab, text: str, *, layout: str = "", picture: str = "") -> None:
+    """By the dialog that types a text as keys."""
+    page = tab.page
+    page.click("[data-type]")
+    if layout:
+        page.select_option("wv-console-type select[name=layout]", layout)
+    page.fill("wv-console-type textarea:not([readonly])", text)
+    if picture:
+        _look(tab, picture)
+    page.click("wv-console-type [data-go]")
+    page.wait_for_selector("wv-console-type dialog", state="hidden", timeout=60_000)
+
+
+def test_picture_keys_and_serial(browser: Browser, stack: Stack, state: Any, linux: Guest) -> None:
+    tab = _tab(browser, stack, state)
     page = tab.open(f"/consoles/{stack.machine('tab-linux')['id']}/")
     page.wait_for_function(OPEN, timeout=60_000)
     page.wait_for_function(DRAWN, timeout=60_000)
@@ -111,37 +141,27 @@ def test_picture_keys_serial_and_coming_back(browser: Browser, stack: Stack, sta
     assert tab.violations() == []
     wait_until("the picture is libvirt's own", lambda: _differs(page, linux) < 0.003, seconds=30)
     with tab.without_reload():
-        page.click("[data-kind=serial]")
-        page.wait_for_function(OPEN, timeout=60_000)
+        _to_serial(page)
         page.wait_for_selector(".xterm-rows")
         wait_until("the shell answers", lambda: _says(page, "rm -f /tmp/typed; echo $((40+2))", "42"), seconds=90)
         _look(tab, "serial")
-
-        page.click("[data-kind=vnc]")
-        page.wait_for_function(DRAWN, timeout=60_000)
-        page.click("[data-type]")
-        page.fill("wv-console-type textarea:not([readonly])", "echo typed > /tmp/typed\n")
-        _look(tab, "type")
-        page.click("wv-console-type [data-go]")
-        page.wait_for_selector("wv-console-type dialog", state="hidden", timeout=60_000)
-        page.click("[data-kind=serial]")
-        page.wait_for_function(OPEN, timeout=60_000)
+        _to_vnc(page)
+        _type_text(tab, "echo typed > /tmp/typed\n", picture="type")
+        _to_serial(page)
         wait_until("the keys were typed", lambda: _says(page, "sed s/^/got-/ /tmp/typed; rm -f /tmp/abroad", "got-typed"), seconds=60)
-
-        page.click("[data-kind=vnc]")
-        page.wait_for_function(DRAWN, timeout=60_000)
-        page.click("[data-type]")
+        _to_vnc(page)
         # Where a German keyboard has y, z, - and >, the guest's American one has z, y, / and >.
-        page.select_option("wv-console-type select[name=layout]", "de")
-        page.fill("wv-console-type textarea:not([readonly])", "echo yzx > -tmp-abroad\n")
-        page.click("wv-console-type [data-go]")
-        page.wait_for_selector("wv-console-type dialog", state="hidden", timeout=60_000)
-        page.click("[data-kind=serial]")
-        page.wait_for_function(OPEN, timeout=60_000)
+        _type_text(tab, "echo yzx > -tmp-abroad\n", layout="de")
+        _to_serial(page)
         wait_until("by the German layout", lambda: _says(page, "sed s/^/got-/ /tmp/abroad", "got-zyx"), seconds=60)
+    tab.close()
 
-        page.click("[data-kind=vnc]")
-        page.wait_for_function(DRAWN, timeout=60_000)
+
+def test_rebooted_switched_off_and_on_and_its_bridge_killed(browser: Browser, stack: Stack, state: Any, linux: Guest) -> None:
+    tab = _tab(browser, stack, state)
+    page = tab.open(f"/consoles/{stack.machine('tab-linux')['id']}/")
+    page.wait_for_function(DRAWN, timeout=60_000)
+    with tab.without_reload():
         page.click("[popovertarget=keys-menu]")
         page.click('[data-press="ControlLeft AltLeft Delete"]')
         wait_until("Ctrl-Alt-Del rebooted the guest", lambda: "Rebooted" in _history(stack, "tab-linux"), seconds=60)
@@ -158,76 +178,86 @@ def test_picture_keys_serial_and_coming_back(browser: Browser, stack: Stack, sta
     tab.close()
 
 
-@pytest.mark.timeout(400)
-def test_it_comes_back_whatever_happens_to_the_machine(browser: Browser, stack: Stack, state: Any, lab: Lab, tiny_guest: Image) -> None:
-    """Reset, saved and restored, power cycle, moved alive to another host that is reached another way, its libvirtd killed: one tab, never loaded again."""
-    near = lab["h1"]
-    guest = lab["h2"].define(Recipe("tab-nomad", image=tiny_guest), start=True)
-    wait_until("it is known", lambda: stack.machine("tab-nomad") and stack.machine("tab-nomad")["state"] == "running", seconds=60)
-    number = stack.machine("tab-nomad")["id"]
-    tab = kit.Tab(browser, stack, state)
-    tab.tolerate(NOISE)
-    page = tab.open(f"/consoles/{number}/")
-    page.wait_for_function(DRAWN, timeout=60_000)
+@dataclass(frozen=True)
+class Nomad:
+    """A machine that is never left in peace, and the one tab that shows it."""
 
-    def opened() -> int:
-        return len(stack.rows("SELECT 1 FROM consoles_consolesession WHERE machine_id = ?", number))
+    it: Moving
+    page: Page
 
-    def comes_back(what: str, deed: Callable[[], object]) -> None:
-        before = opened()
+    def comes_back(self, what: str, deed: Callable[[], object]) -> None:
+        before = self._opened()
         deed()
-        wait_until(f"another console after: {what}", lambda: opened() > before, seconds=60, every=0.2)
-        page.wait_for_function(OPEN, timeout=60_000)
-        page.wait_for_function(DRAWN, timeout=60_000)
+        wait_until(f"another console after: {what}", lambda: self._opened() > before, seconds=60, every=0.2)
+        self.page.wait_for_function(OPEN, timeout=60_000)
+        self.page.wait_for_function(DRAWN, timeout=60_000)
 
-    def save() -> None:
-        guest.host.virsh("managedsave", guest.uuid)
-        page.wait_for_selector("[data-start]:visible", timeout=60_000)
-        guest.host.virsh("start", guest.uuid)
+    def _opened(self) -> int:
+        return len(self.it.stack.rows("SELECT 1 FROM consoles_consolesession WHERE machine_id = ?", self.it.number))
 
-    def cycle() -> None:
-        guest.host.virsh("destroy", guest.uuid)
-        guest.host.virsh("start", guest.uuid)
+    def virsh(self, *verbs: str) -> None:
+        for verb in verbs:
+            self.it.guest.host.virsh(verb, self.it.guest.uuid)
 
-    def move() -> None:
-        guest.host.run("virsh", "-q", "migrate", "--live", "--p2p", "--persistent", "--undefinesource", "--unsafe", guest.uuid, "qemu+tcp://h1/system")
+    def save(self) -> None:
+        self.virsh("managedsave")
+        self.page.wait_for_selector("[data-start]:visible", timeout=60_000)
+        self.virsh("start")
 
+
+@pytest.mark.timeout(300)
+def test_it_comes_back_whatever_happens_to_the_machine(browser: Browser, stack: Stack, state: Any, lab: Lab, tiny_guest: Image) -> None:
+    """One tab, never loaded again, while its machine is reset, saved, switched off, moved alive by a job of ours to a host that is reached another way."""
+    set_ways(stack, hosts=("h1", "h2"))
+    it = Moving.make(stack, lab["h2"], "tab-nomad", tiny_guest)
+    tab = _tab(browser, stack, state)
+    page = tab.open(f"/consoles/{it.number}/")
+    nomad = Nomad(it, page)
+    page.wait_for_function(DRAWN, timeout=60_000)
     with tab.without_reload():
-        guest.host.virsh("reset", guest.uuid)
+        nomad.virsh("reset")
         page.wait_for_function(DRAWN, timeout=60_000)
-        comes_back("the way to the host was cut", lambda: guest.host.run("sh", "-c", "pkill -9 -f '[s]shd: root'; true"))
+        nomad.comes_back("the way to the host was cut", lambda: lab["h2"].run("sh", "-c", "pkill -9 -f '[s]shd: root'; true"))
         wait_until("it is followed again", lambda: stack.host("h2")["state"] == "online", seconds=60)
-        comes_back("saved and restored", save)
-        comes_back("power cycle", cycle)
-        comes_back("moved to another host", move)
-        assert stack.machine("tab-nomad")["host_id"] == stack.host("h1")["id"]
+        nomad.comes_back("saved and restored", nomad.save)
+        nomad.comes_back("power cycle", lambda: nomad.virsh("destroy", "start"))
+        it.guest.wait_for_agent()
+        it.remember_in_memory("never off")
+        nomad.comes_back("moved by a job of ours", lambda: it.move("h1"))
         page.wait_for_function("() => document.querySelector('.wv-chost').textContent === 'h1'", timeout=30_000)
         _look(tab, "moved")
-        moved = Guest(near, guest.name, guest.uuid)
-        wait_until("the picture is the moved machine's", lambda: _differs(page, moved) < 0.003, seconds=30)
+        _is_in_hand(tab, it.on("h1"))
+        near = lab["h1"]
         near.kill_libvirtd()
         wait_until("the portal has seen it", lambda: stack.host("h1")["state"] != "online", seconds=30)
         assert page.evaluate(OPEN), "the machine lives, and so does its screen"
         near.start_libvirtd()
         wait_until("it is followed again", lambda: stack.host("h1")["state"] == "online", seconds=60)
-        comes_back("power cycle there", lambda: [near.virsh(verb, guest.uuid) for verb in ("destroy", "start")])
+        there = Nomad(it.on("h1"), page)
+        there.comes_back("power cycle there", lambda: there.virsh("destroy", "start"))
     tab.close()
 
 
-def test_two_share_it_and_what_the_bar_can_do(browser: Browser, stack: Stack, state: Any, linux: Guest) -> None:
+def _is_in_hand(tab: kit.Tab, moved: Moving) -> None:
+    """The picture is the moved machine's, which was never off, and its keys are the tab's."""
+    wait_until("the picture is the moved machine's", lambda: _differs(tab.page, moved.guest) < 0.003, seconds=30)
+    assert moved.in_memory == "never off"
+    _type_text(tab, "echo moved > /tmp/typed\n")
+    wait_until("the keys reach the guest", lambda: moved.sh("cat /tmp/typed 2>/dev/null") == "moved", seconds=30)
+
+
+def _visitor(stack: Stack) -> Credentials:
+    """Somebody without any right."""
     visitor = Credentials("visitor", stack.administrator.password)
     stack.add_person(visitor, role="viewer")
     stack.manage("shell", "-c", "from accounts.models import Grant; Grant.objects.filter(user__username='visitor').delete()")
-    tab = kit.Tab(browser, stack, state)
-    tab.tolerate(NOISE)
-    sent: list[Any] = []
-    tab.page.on("websocket", lambda socket: socket.on("framesent", lambda frame: sent.append(frame)))
+    return visitor
+
+
+def test_two_share_it(browser: Browser, stack: Stack, state: Any, linux: Guest) -> None:
+    tab, theirs = _tab(browser, stack, state), _tab(browser, stack, kit.sign_in(browser, stack, _visitor(stack)))
     page = tab.open(f"/consoles/{stack.machine('tab-linux')['id']}/")
     page.wait_for_function(DRAWN, timeout=60_000)
-    page.click("[popovertarget=view-menu]")
-    page.click("[data-quality='9']")
-    page.wait_for_timeout(500)
-    assert any(BEST in frame for frame in sent if isinstance(frame, bytes)), "the best picture was asked for"
     page.click("#console-who a[data-dialog]")
     page.fill("wv-console-share input[name=to]", "visitor")
     page.click("wv-console-share footer .btn-primary")
@@ -236,9 +266,6 @@ def test_two_share_it_and_what_the_bar_can_do(browser: Browser, stack: Stack, st
     _look(tab, "share")
     assert tab.violations() == []
     page.click("wv-console-share [data-close]")
-
-    theirs = kit.Tab(browser, stack, kit.sign_in(browser, stack, visitor))
-    theirs.tolerate(NOISE)
     guest = theirs.open(link)
     guest.wait_for_function(DRAWN, timeout=60_000)
     assert guest.locator("[data-press], [data-type], [data-hold]").count() == 0, "who may only watch is offered no keys"
@@ -252,10 +279,22 @@ def test_two_share_it_and_what_the_bar_can_do(browser: Browser, stack: Stack, st
     guest.wait_for_function("() => document.querySelector('wv-console').dataset.state !== 'open'", timeout=10_000)
     assert time.monotonic() - began < 2.0, "at once"
     guest.wait_for_selector("text=This console is over")
+    assert guest.locator("#console-who li").count() == 0, "nor who else is on it"
     _look(theirs, "revoked")
     theirs.close()
-    page.click("wv-console-share [data-close]")
+    tab.close()
 
+
+def test_what_the_bar_can_do(browser: Browser, stack: Stack, state: Any, linux: Guest) -> None:
+    tab = _tab(browser, stack, state)
+    sent: list[Any] = []
+    tab.page.on("websocket", lambda socket: socket.on("framesent", lambda frame: sent.append(frame)))
+    page = tab.open(f"/consoles/{stack.machine('tab-linux')['id']}/")
+    page.wait_for_function(DRAWN, timeout=60_000)
+    page.click("[popovertarget=view-menu]")
+    page.click("[data-quality='9']")
+    page.wait_for_timeout(500)
+    assert any(BEST in frame for frame in sent if isinstance(frame, bytes)), "the best picture was asked for"
     page.click("[data-full]")
     page.wait_for_function("() => document.fullscreenElement !== null")
     page.click("[data-full]")
@@ -268,17 +307,21 @@ def test_two_share_it_and_what_the_bar_can_do(browser: Browser, stack: Stack, st
     page.click("[data-watch]")
     page.wait_for_selector("[data-watch][aria-pressed=true]")
     page.wait_for_function(DRAWN, timeout=60_000)
-    assert stack.rows("SELECT view_only FROM consoles_consolesession WHERE closed_at IS NULL") == [{"view_only": 1}]
-
+    wait_until("it is known", lambda: stack.rows("SELECT view_only FROM consoles_consolesession WHERE closed_at IS NULL") == [{"view_only": 1}])
     page.click("[data-watch]")
-    page.click("[data-kind=serial]")
-    page.wait_for_function(OPEN, timeout=60_000)
+    _to_serial(page)
     page.click("[data-reading]")
     wait_until("the shell answers", lambda: _says(page, "echo $((50+5))", "55"), seconds=60)
     page.wait_for_function("() => document.querySelector('.xterm-accessibility')?.textContent.includes('55')")
     _look(tab, "read-aloud")
+    tab.close()
 
-    beside = kit.Tab(browser, stack, state)
+
+def test_others_see_who_is_on_it(browser: Browser, stack: Stack, state: Any, linux: Guest) -> None:
+    tab, beside = _tab(browser, stack, state), kit.Tab(browser, stack, state)
+    page = tab.open(f"/consoles/{stack.machine('tab-linux')['id']}/")
+    page.wait_for_function(OPEN, timeout=60_000)
+    _to_serial(page)
     seen = beside.open("/machines/?columns=1&col=host&col=cpu&col=screen")
     seen.wait_for_selector(".c-screen wv-screen img", timeout=60_000)
     _look(beside, "list")
@@ -298,8 +341,7 @@ def test_two_share_it_and_what_the_bar_can_do(browser: Browser, stack: Stack, st
 
 def test_on_a_phone_and_on_the_wall(browser: Browser, stack: Stack, state: Any, linux: Guest) -> None:
     """With a key held on the bar: without its Ctrl the d would end nothing."""
-    tab = kit.Tab(browser, stack, state, viewport=kit.PHONE, color_scheme="dark", has_touch=True, is_mobile=True)
-    tab.tolerate(NOISE)
+    tab = _tab(browser, stack, state, viewport=kit.PHONE, color_scheme="dark", has_touch=True, is_mobile=True)
     page = tab.open(f"/consoles/{stack.machine('tab-linux')['id']}/")
     page.wait_for_function(DRAWN, timeout=60_000)
     assert page.evaluate("() => document.documentElement.scrollWidth <= innerWidth")
@@ -338,8 +380,7 @@ def test_spice_is_drawn(browser: Browser, stack: Stack, state: Any, lab: Lab) ->
     with lab["h2"].connection() as connection:
         connection.defineXML(etree.tostring(root, encoding="unicode")).create()
     wait_until("it is known", lambda: stack.machine("tab-spice") and stack.machine("tab-spice")["state"] == "running", seconds=60)
-    tab = kit.Tab(browser, stack, state)
-    tab.tolerate(NOISE)
+    tab = _tab(browser, stack, state)
     page = tab.open(f"/consoles/{stack.machine('tab-spice')['id']}/")
     page.wait_for_function(DRAWN, timeout=60_000)
     _look(tab, "spice")

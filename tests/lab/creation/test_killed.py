@@ -57,6 +57,7 @@ DEATHS = [
 ]
 # What every run proves; WEBVIRT_DEATHS=all dies them all, which takes many minutes.
 _USUAL = {
+    Death("large", "before volume.clone", "worker", midway=True),
     Death("large", "before volume.clone", "libvirtd", midway=True),
     Death("ova", "after volume.upload", "host"),
     Death("clone", "after variables.copy", "worker"),

@@ -83,7 +83,7 @@ def _fill_in(page: Page, host: Host) -> str:
     page.fill("input[name=address]", ssh.host)
     page.fill("input[name=port]", str(ssh.port))
     page.fill("input[name=login]", ssh.user)
-    return page.locator(".for-portal pre").first.inner_text()
+    return page.locator(".key-portal pre").first.inner_text()
 
 
 def _fingerprint(host: Host) -> str:

@@ -5,9 +5,14 @@ from __future__ import annotations
 import hashlib
 import http.server
 import os
+import re
+import shutil
 import struct
+import subprocess
+import sys
 import threading
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,7 +24,7 @@ from playwright.sync_api import expect
 from tests import tus
 from tests.browser import kit
 from tests.lab.lab import Host, Lab
-from tests.stack import Stack
+from tests.stack import ROOT, Stack
 from tests.waiting import wait_until
 
 MIB = 2**20
@@ -173,6 +178,31 @@ def test_a_file_is_fetched_and_an_address_inside_is_not(lab: Lab, stack: Stack, 
     assert not {"inside.iso", "missing.iso"} & {file.name for file in _file(lab, one, "x").parent.iterdir()}
 
 
+@pytest.mark.parametrize("language", ["python", "sh"])
+def test_with_nothing_but_a_token_as_the_documentation_says(language: str, lab: Lab, stack: Stack, hosts: tuple[Host, Host], tmp_path: Path) -> None:
+    one, _ = hosts
+    if language == "sh" and not shutil.which("curl"):
+        pytest.skip("there is no curl")
+    file = tmp_path / f"by-{language}.iso"
+    file.write_bytes(tus.iso(20 * MIB + 5, 8))
+    example = re.search(rf"```{language}\n(.+?)```", (ROOT / "docs/uploading.md").read_text(), re.DOTALL)
+    assert example
+    said = {"PORTAL": stack.url, "TOKEN": stack.api.token, "POOL": str(_pool(stack, one)), "FILE": str(file)}
+    program = [sys.executable, "-c", example[1], str(file)] if language == "python" else ["sh", "-c", example[1]]
+    done = subprocess.run(program, env={"PATH": os.environ["PATH"], **said}, capture_output=True, text=True, timeout=90)
+    assert done.returncode == 0, done.stdout + done.stderr
+    wait_until("it is whole", lambda: _uploaded(stack, file.name)["state"] == "done", seconds=30)
+    assert tus.same(_file(lab, one, file.name), file.read_bytes())
+    if language == "python":
+        assert done.stdout.split() == ["done", hashlib.sha256(file.read_bytes()).hexdigest()]
+    wait_until("it is known", lambda: stack.rows("SELECT 1 FROM storage_volume WHERE name = ?", file.name), seconds=60)
+    request = urllib.request.Request(f"{stack.url}/api/v1/storage/pools/{_pool(stack, one)}/volumes/{file.name}/content")
+    request.add_header("Authorization", f"Bearer {stack.api.token}")
+    request.add_header("Range", f"bytes={20 * MIB}-")
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        assert answer.status == 206 and answer.read() == file.read_bytes()[20 * MIB :]
+
+
 def test_in_the_browser(lab: Lab, stack: Stack, hosts: tuple[Host, Host], new_tab: Callable[..., kit.Tab], tmp_path: Path) -> None:
     one, _ = hosts
     big, small = tmp_path / "big.iso", tmp_path / "small.iso"
@@ -240,6 +270,11 @@ def _pool(stack: Stack, host: Host, name: str = POOL) -> int:
 
 def _begin(stack: Stack, host: Host, name: str, data: bytes, pool: str = POOL, **metadata: str) -> tus.Upload:
     return tus.Upload.create(stack.web, _pool(stack, host, pool), name, data, filename=name, **metadata)
+
+
+def _uploaded(stack: Stack, name: str) -> dict[str, Any]:
+    found = stack.api.get("storage/uploads?ended=true")["items"]
+    return next(dict(each) for each in found if each["name"] == name)
 
 
 def _row(stack: Stack, upload: tus.Upload) -> dict[str, Any]:

@@ -28,7 +28,7 @@ def _upload(thing: Thing) -> dict[str, Any]:
             host_name=subject.host_name,
         )
         incoming = Incoming.objects.create(place=place, job=job, size_bytes=2**20, file_name="coming.iso")
-    return {"pk": incoming.pk}
+    return {"pk": incoming.pk, "upload_id": incoming.pk}
 
 
 KINDS = {"upload": Kind("host", _upload)}
@@ -41,4 +41,16 @@ PAGES: dict[str, Row] = {
     "transfers:download": reads(Role.MANAGER, "volume"),
 }
 
-CALLS: dict[str, Row] = {}
+_UPLOAD = "/storage/uploads/{upload_id}"
+
+# Those of tus lack its headers here: refused without a change once the rights are found.
+CALLS: dict[str, Row] = {
+    "GET /storage/uploads": reads(SIGNED_IN),
+    "POST /storage/pools/{pool_id}/uploads": does(Role.MANAGER, "pool", changes=False),
+    f"GET {_UPLOAD}": reads(Role.MANAGER, "upload"),
+    f"HEAD {_UPLOAD}": does(Role.MANAGER, "upload", changes=False, method="HEAD"),
+    f"PATCH {_UPLOAD}": does(Role.MANAGER, "upload", changes=False, method="PATCH"),
+    f"DELETE {_UPLOAD}": does(Role.MANAGER, "upload", changes=False, method="DELETE"),
+    "POST /storage/pools/{pool_id}/fetch": does(Role.MANAGER, "pool", {"url": "https://mirror.example/new.iso"}),
+    "GET /storage/pools/{pool_id}/volumes/{name}/content": reads(Role.MANAGER, "volume"),
+}

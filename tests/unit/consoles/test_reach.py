@@ -6,15 +6,20 @@ import pytest
 
 from consoles.bridge import reach
 from consoles.bridge.closing import Closing, Code
+from consoles.bridge.tls import Trust
 from consoles.tunnels import Place
 from hosts.models import Host
+from virt.connection import Credentials
 from virt.xml.read.graphics import Graphics
 
 TLS = Host(name="kvm-07", kind="tls", address="kvm-07.example")
+TCP = Host(name="kvm-08", kind="tcp", address="kvm-08.example")
+TRUST = Trust("kvm-07.example", True, Credentials())
 
 
-def _screen(*, address: str = "", port: int = 0, socket: str = "") -> Graphics:
-    return Graphics(kind="vnc", listen="socket" if socket else "address", address=address, port=port, tls_port=0, socket=socket, autoport=True, expires="")
+def _screen(*, kind: str = "vnc", address: str = "", port: int = 0, tls_port: int = 0, socket: str = "") -> Graphics:
+    listen = "socket" if socket else "address"
+    return Graphics(kind=kind, listen=listen, address=address, port=port, tls_port=tls_port, socket=socket, autoport=True, expires="")
 
 
 @pytest.mark.parametrize(
@@ -27,14 +32,19 @@ def test_a_display_of_a_tls_host_that_listens_on_a_network(address: str, reached
 @pytest.mark.parametrize("screen", [_screen(address="127.0.0.1", port=5900), _screen(address="::1", port=5900), _screen(socket="/run/vnc.sock")])
 def test_one_that_listens_on_its_host_alone_is_refused_with_what_to_change(screen: Graphics) -> None:
     with pytest.raises(Closing) as caught:
-        reach._connect(TLS, screen)
+        reach._connect(TLS, screen, TRUST)
     assert caught.value.code == Code.UNREACHABLE
-    assert "of kvm-07 alone. Connect the host by SSH, or let the display listen" in caught.value.words
+    assert "of kvm-07 alone. Let consoles go through SSH in the settings of the host" in caught.value.words
 
 
-def test_one_with_tls_alone_is_refused() -> None:
-    with pytest.raises(Closing, match="with TLS alone"):
-        reach._connect(TLS, _screen(address="0.0.0.0"))
+def test_one_with_tls_alone_is_refused_where_no_authority_is_known() -> None:
+    with pytest.raises(Closing, match="speaks TLS alone, and no authority is known"):
+        reach._connect(TCP, _screen(kind="spice", address="0.0.0.0", tls_port=5901), None)
+
+
+def test_spice_in_the_clear_is_refused_directly_and_never_tried() -> None:
+    with pytest.raises(Closing, match="is not encrypted"):
+        reach._connect(TLS, _screen(kind="spice", address="0.0.0.0", port=1), TRUST)
 
 
 @pytest.mark.parametrize(
@@ -48,4 +58,4 @@ def test_one_with_tls_alone_is_refused() -> None:
     ],
 )
 def test_the_far_end_of_a_tunnel(screen: Graphics, place: Place) -> None:
-    assert reach._place(screen) == place
+    assert reach._place(screen, screen.port) == place

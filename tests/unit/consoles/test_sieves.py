@@ -8,11 +8,14 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from consoles.bridge import rfb, spice
 from consoles.bridge.closing import Closing, Code
+
+# On a busy machine time says nothing.
+UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 # ── VNC ──
 
@@ -60,7 +63,7 @@ def _chunks(data: bytes, cuts: list[int]) -> Iterator[bytes]:
 CUTS = st.lists(st.integers(0, 5000), max_size=30)
 
 
-@settings(deadline=None)
+@UNHURRIED
 @given(messages=_messages(RFB_ALLOWED, RFB_FORBIDDEN), cuts=CUTS)
 def test_a_vnc_watcher_sends_what_looks_and_nothing_else(messages: list[tuple[bool, bytes]], cuts: list[int]) -> None:
     sieve = rfb.WatcherSieve()
@@ -68,7 +71,7 @@ def test_a_vnc_watcher_sends_what_looks_and_nothing_else(messages: list[tuple[bo
     assert passed == b"".join(m for may, m in messages if may)
 
 
-@settings(deadline=None)
+@UNHURRIED
 @given(data=st.binary(max_size=600), cuts=CUTS)
 def test_whatever_a_vnc_watcher_sends_no_forbidden_message_passes(data: bytes, cuts: list[int]) -> None:
     sieve, passed = rfb.WatcherSieve(), b""
@@ -122,7 +125,7 @@ def _spice(mini: bool, kinds: st.SearchStrategy[int]) -> st.SearchStrategy[bytes
 
 @pytest.mark.parametrize("channel", [spice.MAIN, spice.DISPLAY, spice.CURSOR, spice.PLAYBACK])
 @pytest.mark.parametrize("mini", [True, False])
-@settings(deadline=None)
+@UNHURRIED
 @given(data=st.data())
 def test_a_spice_watcher_sends_what_looks_and_nothing_else(channel: int, mini: bool, data: st.DataObject) -> None:
     may = sorted(spice._A_WATCHER_MAY[channel])

@@ -160,6 +160,12 @@ def test_what_makes_no_sense_is_told_at_its_field(wish: Wish, field: str) -> Non
     assert field in refused.value.errors
 
 
+def test_a_disk_without_a_pool_is_told_in_words_for_whoever_has_none_to_choose() -> None:
+    with pytest.raises(Wrong) as refused:
+        order_of(Wish(source="empty", disks=[{"pool": "", "size_bytes": GIB}]))
+    assert refused.value.errors["disks"] == "Choose a pool for each disk."
+
+
 def test_a_password_leaves_as_a_hash() -> None:
     order, secrets = order_of(Wish(source="cloud", pool="p", volume="v", disks=[{"pool": "p"}], user="anna", password="very secret"))
     assert secrets.password_hash.startswith("$6$rounds=")

@@ -64,6 +64,23 @@ def test_what_ssh_makes_of_the_configuration(pinned: PinnedSsh) -> None:
     assert not {"proxycommand", "proxyjump", "controlpath", "localcommand", "knownhostscommand", "remotecommand"} & force.keys()
 
 
+@pytest.mark.parametrize(("has_aes", "first"), [(True, "aes128-gcm@openssh.com"), (False, "chacha20-poly1305@openssh.com")])
+def test_where_the_processor_has_aes_it_comes_first_and_nothing_is_added_or_left_out(has_aes: bool, first: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ssh, "_has_aes", lambda: has_aes)
+    pinned = PinnedSsh("PRIVATE", _key("ssh-ed25519"), connect_timeout=4)
+    try:
+        ciphers = [_ciphers(str(pinned.directory / "config")), _ciphers("/dev/null")]
+    finally:
+        pinned.remove()
+    assert ciphers[0][0] == first
+    assert sorted(ciphers[0]) == sorted(ciphers[1])
+
+
+def _ciphers(config: str) -> list[str]:
+    said = subprocess.run(["ssh", "-G", "-F", config, "h1"], capture_output=True, text=True, check=True).stdout
+    return next(line for line in said.splitlines() if line.startswith("ciphers ")).removeprefix("ciphers ").split(",")
+
+
 @pytest.mark.parametrize(
     ("algorithm", "accepted"),
     [("ssh-ed25519", "ssh-ed25519"), ("ecdsa-sha2-nistp256", "ecdsa-sha2-nistp256"), ("ssh-rsa", "rsa-sha2-512,rsa-sha2-256")],

@@ -27,7 +27,7 @@ from virt.errors import (
     WrongState,
 )
 from virt.testing import libvirt_error
-from virt.translation import from_libvirt, from_ssh, translate
+from virt.translation import answered, from_libvirt, from_ssh, translate
 
 # names that are levels (virErrorLevel), not codes
 _LEVELS = {"VIR_ERR_NONE", "VIR_ERR_WARNING", "VIR_ERR_ERROR"}
@@ -72,6 +72,13 @@ def test_the_cause_is_kept() -> None:
 def test_other_exceptions_pass() -> None:
     with pytest.raises(ZeroDivisionError), translate():
         raise ZeroDivisionError
+
+
+def test_a_broken_link_is_no_answer() -> None:
+    codes = (libvirt.VIR_ERR_INTERNAL_ERROR,)
+    there_is_none = libvirt_error(libvirt.VIR_ERR_INTERNAL_ERROR, "internal error: no such volume", domain=libvirt.VIR_FROM_STORAGE)
+    assert answered(there_is_none, codes) and not answered(there_is_none, ())
+    assert not answered(libvirt_error(libvirt.VIR_ERR_INTERNAL_ERROR, "internal error: client socket is closed", domain=_RPC), codes)
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,8 @@ SHARED = frozenset({*(kind.name for kind in KINDS.values() if kind.shared), *_SH
 
 WITHOUT_NEW = tuple(kind.name for kind in KINDS.values() if not kind.formats)  # kinds in which libvirt makes no volumes
 
+TAKE_FILES = tuple(kind.name for kind in KINDS.values() if kind.takes_files)
+
 
 def pool_kind(name: str) -> PoolKind:
     """Raises Invalid for a kind that can't be made here."""

@@ -30,4 +30,5 @@ KIND = PoolKind(
     delete="The disk's partition table, and with it every partition",
     destroys=True,
     says_format=False,
+    takes_files=False,
 )

@@ -19,6 +19,7 @@ KIND = PoolKind(
     ),
     target="/dev/disk/by-path",
     formats=(),
+    takes_files=False,
     search=("host",),
     login=Login("chap", "iscsi"),
     shared=True,

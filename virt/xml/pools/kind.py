@@ -50,6 +50,7 @@ class PoolKind:
     delete      what libvirt removes with the pool's own data, in words; "" where it can't. destroys: whether volumes go with it
     empty_first whether that must hold no volume any more
     formats     of new volumes, the usual one first; () where libvirt makes none. says_format: whether they stand in a volume's XML
+    takes_files whether a file can become a volume: by any name, its bytes written through libvirt
     search      fields that are needed to ask the host for sources; None where libvirt can't search
     shared      its source is the same store for every host that names it
     cuts        stopping it takes the volumes away from machines that run
@@ -70,6 +71,7 @@ class PoolKind:
     empty_first: bool = False
     formats: tuple[str, ...] = ("raw",)
     says_format: bool = True
+    takes_files: bool = True
     search: tuple[str, ...] | None = None
     login: Login | None = None
     shared: bool = False

@@ -29,5 +29,6 @@ KIND = PoolKind(
     ),
     login=Login("ceph", "ceph", encoded=True),
     shared=True,
+    takes_files=False,
     cuts=False,
 )
