@@ -99,13 +99,13 @@ def stands_on_its_way(here: MachineSeen | None) -> bool:
 
 
 def has_arrived(hosted: Hosted) -> bool:
-    """It is on the target, and lives nowhere else."""
+    """It is on the target, and lives nowhere else. (A guest that went over may have ended there; what is left on the source is not the machine then.)"""
     here = hosted.on_source()
     if is_on(here) and not stands_on_its_way(here):
         return False
     there = hosted.on_target()
     if is_half(here):
-        return there is not None and not is_on(there)  # the guest went over, and ended there
+        return there is not None and not is_half(there) and not is_arriving(there)
     return lives(there) or (there is not None and here is None)
 
 
