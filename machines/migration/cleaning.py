@@ -95,7 +95,7 @@ def clean_target(hosted: Hosted) -> None:
 def remove_husk(hosted: Hosted) -> None:
     """It lives on the target: what libvirt left of it on the source goes."""
     here, there = hosted.on_source(), hosted.on_target()
-    if here is None or not (lives(there) or (is_half(here) and there is not None)):
+    if here is None or not (lives(there) or (there is not None and (is_half(here) or hosted.went_over))):
         return
     if stands_on_its_way(here):
         virt_machine.force_off(hosted.source, hosted.uuid)

@@ -63,6 +63,11 @@ class Hosted:
         move, _ = Move.objects.get_or_create(job=self.work.job, defaults={"uuid": self.uuid, "source": self.source_host, "target": self.target_host})
         return move
 
+    @property
+    def went_over(self) -> bool:
+        """Whether it was asked to go over before its memory (post-copy): what the target has then is newer than what is here."""
+        return bool(self.record.kept.get("went_over"))
+
     def limits(self) -> dict[str, int]:
         """What somebody changed since it began."""
         return dict(Move.objects.filter(job=self.work.job).values_list("limits", flat=True).first() or {})
@@ -106,7 +111,7 @@ def has_arrived(hosted: Hosted) -> bool:
     there = hosted.on_target()
     if is_half(here):
         return there is not None and not is_half(there) and not is_arriving(there)
-    return lives(there) or (there is not None and here is None)
+    return lives(there) or (there is not None and (here is None or hosted.went_over))
 
 
 def quietly(deed: Callable[[], T]) -> T | None:
