@@ -99,8 +99,8 @@ class Progress:
     def _may_go_over(self, connection: Connection, stats: Stats) -> None:
         if not self._hosted.options.post_copy or self.post_copy or stats.iteration < _ROUNDS_BEFORE_POST_COPY:
             return
-        self.post_copy = True  # said before it is asked for: whoever stops it now would lose the guest
         self._hosted.record.keep(went_over=True)
+        self.post_copy = True  # said before it is asked for: whoever stops it now would lose the guest
         try:
             migration.start_post_copy(connection, self._hosted.uuid)
         except VirtError:
