@@ -31,12 +31,13 @@ _EXPIRES_SECONDS = 10.0
 
 @dataclass(frozen=True)
 class Screen:
-    """Where a display listens for others; `problem`: why the host did not tell."""
+    """Where a display listens for others; `lasting`: its password is good for longer than it is lent; `problem`: why the host did not tell."""
 
     kind: str = ""
     address: str = ""
     port: int = 0
     password: str = field(default="", repr=False)
+    lasting: bool = False
     problem: str = ""
 
 

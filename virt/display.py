@@ -23,15 +23,28 @@ class Display:
     """One running screen.
 
     index     its place among all <graphics>, as libvirt counts them
-    password  the one it asks for, "" without; `expired`: QEMU accepts it no more
+    password  the one it asks for, "" without; `until`: when that ends, None for never
     xml       the element, with the password in it
     """
 
     index: int
     graphics: Graphics
     password: str = field(default="", repr=False)
-    expired: bool = False
+    until: datetime | None = None
     xml: str = field(default="", repr=False)
+
+    @property
+    def expired(self) -> bool:
+        """QEMU accepts the password no more."""
+        return self.until is not None and self.until <= datetime.now(UTC)
+
+    def is_lent(self, seconds: int) -> bool:
+        """Whether its password is good, but ends within so long: one of `renew_password`, or as good as one."""
+        return bool(self.password) and self.until is not None and datetime.now(UTC) < self.until <= datetime.now(UTC) + timedelta(seconds=seconds)
+
+    def is_lasting(self, seconds: int) -> bool:
+        """Whether its password is good for longer: somebody has set it for others."""
+        return bool(self.password) and not self.expired and not self.is_lent(seconds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,12 +107,12 @@ def renew_password(connection: Connection, uuid: str, display: Display, *, secon
 def _display(number: int, node: etree._Element) -> Display:
     graphics = read_graphics(node)
     xml = etree.tostring(node, encoding="unicode", with_tail=False)
-    return Display(number, graphics, attribute(node, "passwd"), _is_over(graphics.expires), xml)
+    return Display(number, graphics, attribute(node, "passwd"), _until(graphics.expires), xml)
 
 
-def _is_over(expires: str) -> bool:
+def _until(expires: str) -> datetime | None:
     """`expires`: "2026-11-26T08:00:00", in UTC, "" for never."""
     try:
-        return bool(expires) and datetime.fromisoformat(expires).replace(tzinfo=UTC) <= datetime.now(UTC)
+        return datetime.fromisoformat(expires).replace(tzinfo=UTC) if expires else None
     except ValueError:
-        return False
+        return None

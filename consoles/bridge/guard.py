@@ -11,7 +11,7 @@ from typing import Protocol
 from channels.layers import get_channel_layer
 from django.db import close_old_connections
 
-from consoles import beats, sessions
+from consoles import beats, lending, sessions
 from consoles.bridge import claims
 from consoles.bridge.closing import Closing, Code
 from consoles.bridge.registry import Registry
@@ -69,6 +69,7 @@ class Guard:
             close_old_connections()
             self._handshakes.end_the_slow()
             self._end_the_refused()
+            lending.recall()
             self._give_sign_of_life()
             self._saw_at = time.monotonic()
         except Exception as exc:

@@ -8,14 +8,14 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from accounts import audit
-from consoles import access, viewer
+from consoles import access, lending, viewer
 from consoles.actions import why_not
 from machines.views.asking import user_of
 
 
 @require_safe
 def viewer_file(request: HttpRequest, pk: int) -> HttpResponse:
-    """202 while the host is asked (then again, soon); 409 with the reason where it could not work. The display's password is in it."""
+    """202 while the host is asked (then again, soon); 409 with the reason where it could not work. The display's password is in it (consoles/lending.py)."""
     user = user_of(request)
     opening = access.opening(user, pk, request.GET.get("share", ""))
     if not opening.may_act:
@@ -30,7 +30,11 @@ def viewer_file(request: HttpRequest, pk: int) -> HttpResponse:
         return _words(_("The host is asked for its display."), 202, {"Refresh": "1", "Retry-After": "1"})
     if screen.problem:
         return _words(screen.problem, 409)
-    audit.record("consoles.viewer_file", machine.name, actor=user, detail={"by": screen.kind})
+    if screen.lasting and not lending.may_have_lasting(opening.role):
+        return _words(lending.LASTING, 409)
+    if screen.password and not screen.lasting and not lending.note(opening, user.pk):
+        return _words(_("The portal's memory does not answer. Try again in a moment."), 409)
+    audit.record("consoles.viewer_file", machine.name, actor=user, detail={"by": screen.kind, **({"lasting password": True} if screen.lasting else {})})
     answer = HttpResponse(viewer.file_of(machine, screen), content_type="application/x-virt-viewer")
     answer.headers["Content-Disposition"] = f'attachment; filename="console-{machine.pk}.vv"'
     answer.headers["Cache-Control"] = "no-store"

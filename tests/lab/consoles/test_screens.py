@@ -12,8 +12,12 @@ from tests import consoles
 from tests.lab.consoles.opening import link_spice, open_console, wait_known
 from tests.lab.guests import Image, Recipe, domain_xml
 from tests.lab.lab import Guest, Host, Lab
-from tests.stack import Stack
+from tests.stack import Credentials, Stack
 from tests.waiting import wait_until
+from tests.websession import WebSession
+from virt.connection import Connection
+from virt.display import Display, running
+from virt.uri import Endpoint
 
 OPEN = "SELECT * FROM consoles_consolesession WHERE closed_at IS NULL"
 
@@ -114,28 +118,65 @@ def test_displays_with_a_password_ask_nobody_for_it(stack: Stack, lab: Lab) -> N
 
 
 def test_virt_viewer_gets_a_display_on_the_network_with_its_password(stack: Stack, lab: Lab, linux: Guest) -> None:
-    root = etree.fromstring(domain_xml(Recipe("reachable")))
-    screen = root.find("devices/graphics")
-    assert screen is not None
-    screen.getparent().replace(screen, etree.Element("graphics", type="vnc", autoport="yes", listen="0.0.0.0", passwd="geheim"))
-    with lab["h2"].connection() as connection:
-        connection.defineXML(etree.tostring(root, encoding="unicode")).create()
-    wait_known(stack, "reachable")
+    _start_reachable(stack, lab, "reachable", passwd="geheim")
     path = f"/consoles/{stack.machine('reachable')['id']}/console.vv"
     assert "data-viewer" in stack.web.get(path.replace("console.vv", "")).body.decode()
-
-    def told() -> str:
-        answer = stack.web.get(path)
-        assert answer.status in (200, 202), answer
-        return answer.body.decode() if answer.status == 200 else ""
-
-    lines = dict(line.partition("=")[::2] for line in wait_until("the host has told", told, seconds=30, every=0.3).splitlines())
+    lines = _viewer_file(stack.web, path)
     assert (lines["type"], lines["host"], lines["password"], lines["title"]) == ("vnc", stack.host("h2")["address"], "geheim", "reachable")
     assert int(lines["port"]) >= 5900
     assert stack.web.get(path).status == 202, "each file is asked for anew"
     (noted,) = stack.rows("SELECT * FROM accounts_auditentry WHERE action = 'consoles.viewer_file'")
     assert "geheim" not in str(noted)
     assert stack.web.get(f"/consoles/{stack.machine('linux')['id']}/console.vv").status == 409, "on a socket of its host it is out of reach"
+
+
+def test_a_lent_password_ends_with_the_right_to_the_console_and_a_lasting_one_is_not_lent(stack: Stack, lab: Lab) -> None:
+    helper = Credentials("helper", stack.administrator.password)
+    stack.add_person(helper, role="console")
+    web = WebSession(stack.url)
+    web.sign_in(helper.name, helper.password)
+    _start_reachable(stack, lab, "owned", passwd="geheim")
+    words = wait_until("it is told why not", lambda: _told(web, f"/consoles/{stack.machine('owned')['id']}/console.vv", 409), seconds=30, every=0.3)
+    assert "its owner has set for good" in words
+    _start_reachable(stack, lab, "lent", passwd="geheim", passwdValidTo="2020-01-01T00:00:00")
+    password = _viewer_file(web, f"/consoles/{stack.machine('lent')['id']}/console.vv")["password"]
+    assert password not in ("", "geheim")
+    assert _display_of(lab, "lent").password == password
+    assert _display_of(lab, "lent").is_lent(120)
+    stack.manage("shell", "-c", "from accounts.models import Grant; Grant.objects.filter(user__username='helper').delete()")
+    wait_until("QEMU takes it no more", lambda: _display_of(lab, "lent").expired, seconds=5)
+    assert _display_of(lab, "lent").password != password
+
+
+def _start_reachable(stack: Stack, lab: Lab, name: str, **graphics: str) -> None:
+    """A machine on h2 whose screen listens for the network."""
+    root = etree.fromstring(domain_xml(Recipe(name)))
+    screen = root.find("devices/graphics")
+    assert screen is not None
+    screen.getparent().replace(screen, etree.Element("graphics", type="vnc", autoport="yes", listen="0.0.0.0", **graphics))
+    with lab["h2"].connection() as connection:
+        connection.defineXML(etree.tostring(root, encoding="unicode")).create()
+    wait_known(stack, name)
+
+
+def _viewer_file(web: WebSession, path: str) -> dict[str, str]:
+    """Its lines, once the host has told."""
+    text = wait_until("the host has told", lambda: _told(web, path, 200), seconds=30, every=0.3)
+    return dict(line.partition("=")[::2] for line in text.splitlines())
+
+
+def _told(web: WebSession, path: str, status: int) -> str:
+    answer = web.get(path)
+    assert answer.status in (status, 202), answer
+    return answer.body.decode() if answer.status == status else ""
+
+
+def _display_of(lab: Lab, name: str) -> Display:
+    """As its host has it now."""
+    with lab["h2"].connection() as raw:
+        connection = Connection(Endpoint("socket", path=str(lab["h2"].socket)), raw)
+        (display,) = running(connection, raw.lookupByName(name).UUIDString()).displays
+    return display
 
 
 def test_what_dies_is_told_and_comes_back(stack: Stack, lab: Lab, linux: Guest) -> None:
