@@ -68,12 +68,12 @@ def settle(job_id: int) -> None:
     try:
         fate = registry.find(job.kind).settle(work)
     except NotFound as exc:
-        _end(job, State.INTERRUPTED, error=f"{_DIED} {exc}", detail=exc.detail)
+        _end(job, State.INTERRUPTED, error=f"{_cut_off(job)} {exc}", detail=exc.detail)
     except VirtError as exc:
         _ask_again_later(job, exc)
     except Exception:
         logger.exception("job %s (%s) cannot be settled", job.pk, job.kind)
-        _end(job, State.INTERRUPTED, error=f"{_DIED} WebVirt can't tell what became of it; its log has the details.")
+        _end(job, State.INTERRUPTED, error=f"{_cut_off(job)} WebVirt can't tell what became of it; its log has the details.")
     else:
         _end_as_the_host_says(work, fate)
 
@@ -189,7 +189,7 @@ def _lost_the_host(work: Work, exc: HostUnreachable) -> None:
     if work.resumed and not work.expired:
         _give_back(work, Wait(f"Waiting for the host: {exc}", timedelta(0)))
     elif work.begun or work.resumed:
-        work.log(f"The host was lost in the middle: {exc} It is asked what became of the job when it is back.")
+        work.log(f"{_LOST}: {exc} It is asked what became of the job when it is back.")
         work.mine().update(claim="", phase=f"Waiting for the host: {exc}"[:200], enqueued_at=timezone.now())
         announce(work.job, "waiting")
     else:
@@ -199,19 +199,19 @@ def _lost_the_host(work: Work, exc: HostUnreachable) -> None:
 def _end_as_the_host_says(work: Work, fate: Fate) -> None:
     job = work.job
     if fate == Fate.DONE:
-        work.log("Its worker died. The host shows it done.")
+        work.log(f"{_cut_off(job)} The host shows it done.")
         _end(job, State.DONE)
     elif fate == Fate.STILL_RUNNING:
-        work.log("Its worker died. It still runs on the host and is followed from there.")
+        work.log(f"{_cut_off(job)} It still runs on the host and is followed from there.")
         until = timezone.now() + timedelta(hours=1)
         work.mine().update(wait_until=until, claim="", phase="Still running on the host", enqueued_at=timezone.now())
         announce(job, "waiting")
         enqueue(job, Urgency.LOOK)
     elif fate == Fate.UNKNOWN:
-        _end(job, State.INTERRUPTED, error=f"{_DIED} Nothing on the host tells whether it was done.")
+        _end(job, State.INTERRUPTED, error=f"{_cut_off(job)} Nothing on the host tells whether it was done.")
     else:
         _clean_up(work)
-        _end(job, State.INTERRUPTED, error=f"{_DIED} The host shows that it was not done. Nothing was repeated.", retry_helps=True)
+        _end(job, State.INTERRUPTED, error=f"{_cut_off(job)} The host shows that it was not done. Nothing was repeated.", retry_helps=True)
 
 
 def _clean_up(work: Work) -> None:
@@ -231,7 +231,7 @@ def _clean_up(work: Work) -> None:
 def _ask_again_later(job: Job, exc: VirtError) -> None:
     """The host can't say now. It is asked again for a day; a person may give it up before."""
     if timezone.now() - (job.started_at or job.created_at) > SETTLE_PATIENCE:
-        _end(job, State.INTERRUPTED, error=f"{_DIED} The host could not say for a day what became of it: {exc}", detail=exc.detail)
+        _end(job, State.INTERRUPTED, error=f"{_cut_off(job)} The host could not say for a day what became of it: {exc}", detail=exc.detail)
         return
     Job.objects.filter(pk=job.pk, claim=job.claim).update(claim="", phase=f"Waiting for the host: {exc}"[:200], enqueued_at=timezone.now())
     announce(job, "progress")
@@ -278,4 +278,9 @@ def _messages_in(queue: str) -> int:
         return 0
 
 
-_DIED = "Its worker died."
+_LOST, _DIED = "The host was lost in the middle", "Its worker died"
+
+
+def _cut_off(job: Job) -> str:
+    """What kept its worker from seeing it to its end."""
+    return f"{_LOST if job.lines.filter(text__startswith=_LOST).exists() else _DIED}."

@@ -43,6 +43,15 @@ class Deed:
 
 
 @dataclass(frozen=True)
+class Notice:
+    """Words above the object's page while something is wrong with it. `url`: where that is mended, with `link` as its words; "" where it can't be."""
+
+    words: Any
+    url: str = ""
+    link: Any = ""
+
+
+@dataclass(frozen=True)
 class Shown:
     """A tab or deed for one object."""
 
@@ -59,6 +68,7 @@ class Register:
     def __init__(self) -> None:
         self._tabs: dict[str, Tab] = {}
         self._deeds: dict[str, Deed] = {}
+        self._watches: list[Callable[[Any], Notice | None]] = []
 
     def add(self, *items: Tab | Deed) -> None:
         for item in items:
@@ -66,6 +76,13 @@ class Register:
                 self._tabs[item.name] = item
             else:
                 self._deeds[item.name] = item
+
+    def watch(self, look: Callable[[Any], Notice | None]) -> None:
+        """(object) → what is wrong with it, None when nothing is; called once a rendering of the head, so it asks rows only when it must."""
+        self._watches.append(look)
+
+    def notices(self, subject: Any) -> list[Notice]:
+        return [notice for look in self._watches if (notice := look(subject))]
 
     def tabs(self, subject: Any, role: int) -> list[Shown]:
         """Those that somebody with `role` sees, in order."""

@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 BUSY = "Another operation on it is running."
 _MOST_NAMES = 200  # in one entry of the audit log
 _GENTLE = ("machines.shutdown", "machines.reboot")
-_BULK_FIELDS = ("name", "state", "has_saved_image", "persistent", "gone_at", "host__name", "host__state")
+_BULK_FIELDS = ("name", "state", "reason", "has_saved_image", "persistent", "gone_at", "host__name", "host__state")
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,8 @@ def refusal(verb: power.Verb, machine: Machine) -> str:
         return "It is not on its host any more."
     if machine.is_stale:
         return f"{machine.host.name} does not answer."
+    if machine.is_half and verb.name != "force-off":
+        return "Half of its memory is on another host: its move has to end first."
     return power.refusal(verb, state=machine.state, has_saved_image=machine.has_saved_image, persistent=machine.persistent)
 
 

@@ -4,7 +4,7 @@ Whose row is it, when a host shows a machine that it did not have before?
 
 1. that of the machine which a job of ours moves to just this host;
 2. that of the only other host, when the machine came over before our eyes (`arrived`);
-3. the same when it was found here, said to have been moved, and nobody sees it run where its row says;
+3. the same when it was found here, said to have been moved or moved away from here by a job of ours, and nobody sees it run where its row says;
 4. else it is another machine with the same uuid: a conflict that is shown, not guessed.
 
 Used by machines/inventory.py alone, in the transaction of its writing.
@@ -28,6 +28,7 @@ from jobs.models import State as JobState
 from machines.models import ACTIVE_STATES, Definition, Event, Machine
 
 BY_MIGRATION = ("migrated", "postcopy", "postcopy-failed")  # libvirt's reasons for the state of a machine that came so
+STAYED = "migration-cancelled"  # it was to go over, and runs on: its row may have gone already
 MOVE = "machines.migration.move"
 # A host may be seen again only some time after its move.
 _LATEST = timedelta(minutes=15)
@@ -35,7 +36,7 @@ _LATEST = timedelta(minutes=15)
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """A machine new on a host. `before_our_eyes`: libvirt's events told of its coming; `moved`: libvirt says that it came by migration."""
+    """A machine new on a host. `before_our_eyes`: libvirt's events told of its coming; `moved`: libvirt says that it came by migration, or was to go by one."""
 
     uuid: str
     before_our_eyes: bool
@@ -64,8 +65,9 @@ def origins(host_id: int, arrivals: Collection[Arrival]) -> dict[str, Origin]:
         others.setdefault(row.uuid, []).append(row)
     if not others:
         return {}
-    ours = _moved_here(host_id, [row.pk for found in others.values() for row in found])
-    chosen = {uuid: _chosen(by_uuid[uuid], found, ours) for uuid, found in others.items()}
+    rows_found = [row.pk for found in others.values() for row in found]
+    ours, left = _moved_here(host_id, rows_found), _moved_away(host_id, rows_found)
+    chosen = {uuid: _chosen(by_uuid[uuid], found, ours, left) for uuid, found in others.items()}
     return {uuid: _origin(row) for uuid, row in chosen.items() if row}
 
 
@@ -107,7 +109,7 @@ def absorb(old: int, into: int) -> None:
     Grant.objects.filter(scope=Scope.MACHINE, object_id=old).delete()
 
 
-def _chosen(arrival: Arrival, rows: list[Machine], ours: set[int]) -> Machine | None:
+def _chosen(arrival: Arrival, rows: list[Machine], ours: set[int], left: set[int]) -> Machine | None:
     moved = [row for row in rows if row.pk in ours]
     if moved:
         return moved[0]
@@ -117,7 +119,7 @@ def _chosen(arrival: Arrival, rows: list[Machine], ours: set[int]) -> Machine | 
     row = (present or rows)[0]
     if arrival.before_our_eyes:
         return row
-    return row if arrival.moved and not _is_seen_running(row) else None
+    return row if (arrival.moved or row.pk in left) and not _is_seen_running(row) else None
 
 
 def _is_seen_running(row: Machine) -> bool:
@@ -130,6 +132,13 @@ def _moved_here(host_id: int, machine_ids: list[int]) -> set[int]:
     arrived = Event.objects.filter(machine_id=OuterRef("subject_id"), kind="moved", at__gte=OuterRef("started_at"))
     theirs = Job.objects.filter(recent, ~Exists(arrived), kind=MOVE, subject_type="machine", subject_id__in=machine_ids, params__target=host_id)
     return set(theirs.filter(started_at__isnull=False).values_list("subject_id", flat=True))
+
+
+def _moved_away(host_id: int, machine_ids: list[int]) -> set[int]:
+    """Those that jobs of ours were to move away from this host just now: the target may have given up what had come already, with the row."""
+    recent = Q(state__in=ACTIVE) | Q(finished_at__gt=timezone.now() - _LATEST)
+    theirs = Job.objects.filter(recent, kind=MOVE, host_id=host_id, subject_type="machine", subject_id__in=machine_ids)
+    return set(theirs.values_list("subject_id", flat=True))
 
 
 def _origin(row: Machine) -> Origin:

@@ -21,7 +21,7 @@ from hosts.models import Host
 from machines import chronicle, handover
 from machines.chronicle import Line, Moment
 from machines.handover import Arrival, Origin
-from machines.models import ACTIVE_STATES, Definition, Machine, State
+from machines.models import ACTIVE_STATES, HALF, Definition, Machine, State
 from virt.errors import Invalid
 from virt.events import Event
 from virt.guest import Address, Guest
@@ -143,7 +143,7 @@ def compare(known: Known | None, seen: MachineSeen, events: Sequence[Event], at:
     `came`: it was seen on its way here (`is_arriving`); until it is here it is not this host's machine.
     """
     is_new = known is None or known.gone
-    if is_new and is_arriving(seen):
+    if is_new and (is_arriving(seen) or is_left_behind(seen)):
         return None
     definition = _definition(known, seen)
     after = _after(known, seen, definition)
@@ -166,9 +166,14 @@ def is_arriving(seen: MachineSeen) -> bool:
     return seen.state == SeenState.PAUSED and (seen.reason == "migrating" or (seen.reason == "starting" and not seen.persistent))
 
 
+def is_left_behind(seen: MachineSeen) -> bool:
+    """The half of a machine that went over by post-copy: its row went along."""
+    return seen.state == SeenState.PAUSED and seen.reason in HALF
+
+
 def _arrival(seen: MachineSeen, after: Known, events: Sequence[Event], *, came: bool) -> Arrival:
     told = any(event.event in ("started", "resumed") and event.detail in handover.BY_MIGRATION for event in events)
-    return Arrival(seen.uuid, before_our_eyes=after.active and (came or told), moved=seen.reason in handover.BY_MIGRATION)
+    return Arrival(seen.uuid, before_our_eyes=after.active and (came or told), moved=seen.reason in (*handover.BY_MIGRATION, handover.STAYED))
 
 
 def is_read(known: Known | None, seen: MachineSeen) -> bool:
@@ -418,6 +423,11 @@ def load(host_id: int) -> Rows:
         known[values["uuid"]] = _known(values)
         ids[values["uuid"]] = values["pk"]
     return Rows(known, ids)
+
+
+def count(host_id: int) -> int:
+    """How many rows a host has, of machines that are gone too."""
+    return Machine.objects.filter(host_id=host_id).count()
 
 
 def write(host_id: int, changes: Iterable[Change], ids: Mapping[str, int]) -> Written:

@@ -26,6 +26,7 @@ class State(models.TextChoices):
     UNKNOWN = "unknown", "Unknown"
 
 
+HALF = ("postcopy", "postcopy-failed")  # reasons for the state of one that went over to another host before its memory
 ACTIVE_STATES = (State.RUNNING, State.PAUSED, State.SHUTTING_DOWN, State.SUSPENDED)
 
 
@@ -96,6 +97,11 @@ class Machine(models.Model):
     @property
     def is_active(self) -> bool:
         return self.state in ACTIVE_STATES
+
+    @property
+    def is_half(self) -> bool:
+        """Its memory is on two hosts: alone, neither body is the machine."""
+        return self.reason in HALF
 
     @property
     def is_stale(self) -> bool:

@@ -17,7 +17,7 @@ from accounts.roles import Role
 from jobs import access as job_access
 from jobs.models import ACTIVE, Job
 from jobs.models import State as JobState
-from live.tabs import Shown
+from live.tabs import Notice, Shown
 from machines import access, actions, company, history, tabs
 from machines.company import Visit
 from machines.models import Machine, State
@@ -123,6 +123,11 @@ class Overview:
     def deeds(self) -> list[Shown]:
         """What else can be done with it; nothing with one that is gone."""
         return [] if self.machine.gone_at else tabs.PARTS.deeds(self.machine, self._role)
+
+    @cached_property
+    def notices(self) -> list[Notice]:
+        """What is wrong with it; nothing with one that is gone or not seen now."""
+        return [] if self.machine.gone_at or self.machine.is_stale else tabs.PARTS.notices(self.machine)
 
     @property
     def _role(self) -> int:

@@ -32,7 +32,7 @@ class Order:
     xml, stored_xml  definitions for the target where they differ from the source's, "" otherwise
     parallel         connections at once for the memory, 0: one, without that protocol
     max_downtime     how long the guest may stand still at the end, 0: as libvirt likes it
-    bandwidth        at most, 0: without limit
+    bandwidth        at most, 0: without limit; what follows a guest that has gone over too
     resume           send the rest of a post-copy whose link broke; persist and undefine as the first time
     """
 
@@ -87,6 +87,7 @@ class Order:
             libvirt.VIR_MIGRATE_PARAM_MIGRATE_DISKS: [] if self.offline else list(self.copy),
             libvirt.VIR_MIGRATE_PARAM_PARALLEL_CONNECTIONS: 0 if self.offline else self.parallel,
             libvirt.VIR_MIGRATE_PARAM_BANDWIDTH: 0 if self.offline else self.bandwidth,
+            libvirt.VIR_MIGRATE_PARAM_BANDWIDTH_POSTCOPY: self.bandwidth if self.post_copy else 0,
         }
         return {name: value for name, value in given.items() if value}
 
@@ -169,10 +170,10 @@ def set_max_downtime(connection: Connection, uuid: str, milliseconds: Millisecon
         connection.raw.lookupByUUIDString(uuid).migrateSetMaxDowntime(milliseconds, 0)
 
 
-def set_bandwidth(connection: Connection, uuid: str, mib: MiBs) -> None:
-    """While it runs."""
+def set_bandwidth(connection: Connection, uuid: str, mib: MiBs, *, post_copy: bool = False) -> None:
+    """While it runs; `post_copy`: of what follows a guest that has gone over."""
     with translate():
-        connection.raw.lookupByUUIDString(uuid).migrateSetMaxSpeed(mib, 0)
+        connection.raw.lookupByUUIDString(uuid).migrateSetMaxSpeed(mib, libvirt.VIR_DOMAIN_MIGRATE_MAX_SPEED_POSTCOPY if post_copy else 0)
 
 
 def start_post_copy(connection: Connection, uuid: str) -> None:

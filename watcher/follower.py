@@ -251,6 +251,8 @@ class Follower:
 
     def _look(self, life: Life, uuid: str, hints: Sequence[Event]) -> None:
         """An event is a hint: read the machine as it is now."""
+        if not hints:
+            self._miss_rows(life)
         try:
             seen = machine.read(life.connection, uuid)
         except HostUnreachable:
@@ -293,6 +295,12 @@ class Follower:
             return False
         return until is not None
 
+    def _miss_rows(self, life: Life) -> None:
+        """A machine that went over to another host took its row along, and may have come back without an event: nothing about it changed here."""
+        if self._writer.ask(partial(inventory.count, self.target.pk)) < len(self._roster.ids):
+            self._roster.spoilt = True
+            self._sync(life.connection)
+
     def _look_again_after(self, life: Life, uuid: str, hints: Sequence[Event]) -> None:
         if any(hint.event == "started" for hint in hints):
             self._guests.started(uuid, time.monotonic())
@@ -302,6 +310,7 @@ class Follower:
 
     def _glance(self, life: Life) -> None:
         """Notice what came without an event, and have it looked at."""
+        self._miss_rows(life)
         glances = machine.glance(life.connection)
         self._sighted()
         missing = {uuid for uuid, known in self._known.items() if not known.gone} - {each.uuid for each in glances}

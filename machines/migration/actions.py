@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NoReturn
 
+from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from accounts import audit
@@ -13,7 +14,8 @@ from hosts import access as host_access
 from hosts.models import Host
 from jobs import submit as jobs
 from jobs.models import Job, State
-from jobs.submit import Refused
+from jobs.submit import Refused, Subject
+from live.tabs import Notice
 from machines import access
 from machines.migration import ways
 from machines.migration.models import Move
@@ -21,6 +23,7 @@ from machines.migration.options import Options
 from machines.models import Machine
 
 MOVE = "machines.migration.move"
+RESUME = "machines.migration.resume"
 
 
 def move(asker: User | None, machine: Machine, target: Host, options: Options, parent: Job | None = None) -> Job:
@@ -41,7 +44,44 @@ def move(asker: User | None, machine: Machine, target: Host, options: Options, p
 def move_again(user: User, job: Job) -> Job:
     """The move of a job that did not end well, once more (jobs.kinds.Kind.again)."""
     machine = access.get(user, job.subject_id, Role.MANAGER)
+    if broken_of(machine):
+        return resume(user, machine)
     return move(user, machine, target_of(user, int(job.params["target"])), Options.from_json(job.params["options"]))
+
+
+def resume_again(user: User, job: Job) -> Job:
+    """The same for one that was to be resumed."""
+    return resume(user, access.get(user, job.subject_id, Role.MANAGER))
+
+
+def broken_of(machine: Machine) -> Move | None:
+    """The move of ours that broke after the guest had gone over, and was not mended yet."""
+    return Move.objects.filter(uuid=machine.uuid, broken_at__isnull=False, done_at=None).select_related("job", "source", "target").first()
+
+
+def notice(machine: Machine) -> Notice | None:
+    """For the page of one whose post-copy broke."""
+    if not machine.is_half:
+        return None
+    if broken_of(machine) is None:
+        if machine.reason == "postcopy":
+            return None  # it goes on
+        return Notice(_("Its move broke after the guest had gone over, and its memory is not whole any more: it can’t go on. Force it off, and start it anew."))
+    words = _("Its move broke after the guest had gone over: half of its memory is on each host, and it can’t go on. Nothing is lost while both halves stay.")
+    return Notice(words, reverse("moves:one", args=[machine.pk]), _("Resume the move"))
+
+
+def resume(asker: User, machine: Machine) -> Job:
+    """Send the rest of a post-copy whose link broke. Needs the role manager on the machine: where it goes was allowed when it was begun."""
+    broken = broken_of(machine)
+    if broken is None:
+        raise Refused(_("%(name)s: No move of it is broken.") % {"name": machine.name})
+    for host in (broken.source, broken.target):
+        if host.is_stale:
+            _refuse(asker, machine, broken.target, _("%(host)s does not answer.") % {"host": host.name}, kind=RESUME)
+    subject = Subject("machine", machine.pk, machine.name, broken.source_id, broken.source.name)
+    lanes = lanes_of(broken.source_id, broken.target_id)
+    return jobs.submit(RESUME, subject, asked_by=asker, params={**broken.job.params, "move": broken.pk}, through=lanes)
 
 
 def limit(asker: User, machine: Machine, *, bandwidth_mib: int, max_downtime_ms: int) -> Job:
@@ -69,6 +109,8 @@ def refusal(machine: Machine) -> str:
         return _("It is not on its host any more.")
     if machine.is_stale:
         return _("%(host)s does not answer.") % {"host": machine.host.name}
+    if machine.is_half:
+        return _("A move of it broke half-way, or goes on still: half of its memory is on another host.")
     if machine.host.driver != "qemu" or machine.host.kind == "test":
         return _("libvirt's test driver can't move machines.")
     if machine.has_saved_image and not machine.is_active:
@@ -95,6 +137,6 @@ def lanes_of(source_id: int, target_id: int) -> list[str]:
     return [f"moves-out:{source_id}", f"moves-in:{target_id}", f"moves-link:{low}-{high}"]
 
 
-def _refuse(asker: User | None, machine: Machine, target: Host, reason: str) -> NoReturn:
-    audit.record(MOVE, machine.name, actor=asker, result="refused", detail={"machine": machine.pk, "to": target.name, "why": reason})
+def _refuse(asker: User | None, machine: Machine, target: Host, reason: str, *, kind: str = MOVE) -> NoReturn:
+    audit.record(kind, machine.name, actor=asker, result="refused", detail={"machine": machine.pk, "to": target.name, "why": reason})
     raise Refused(f"{machine.name}: {reason}")

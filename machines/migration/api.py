@@ -50,6 +50,13 @@ def move(request: HttpRequest, response: HttpResponse, machine_id: Id, wish: Mov
     return accepted(response, actions.move(user, machine, actions.target_of(user, wish.target), wish.options))
 
 
+@router.post("/{machine_id}/move/resume", response={202: JobOut}, summary="Resume a move that broke half-way")
+def resume(request: HttpRequest, response: HttpResponse, machine_id: Id) -> tuple[int, JobOut]:
+    """Of a post-copy whose link broke after the guest had gone over: the rest of its memory is sent. Needs the role manager."""
+    user = person(request)
+    return accepted(response, actions.resume(user, access.get(user, machine_id, Role.MANAGER)))
+
+
 @router.put("/{machine_id}/move/limits", response={202: JobOut}, summary="Change the limits of a move that runs")
 def limit(request: HttpRequest, response: HttpResponse, machine_id: Id, wish: LimitsIn) -> tuple[int, JobOut]:
     """Needs the role manager. 0: no limit of ours."""

@@ -5,20 +5,23 @@ from __future__ import annotations
 import time
 
 from machines.migration import carrying, disks
-from machines.migration.hosting import Hosted, is_arriving, is_on, lives, quietly
+from machines.migration.hosting import Hosted, is_arriving, is_half, is_on, lives, quietly, stands_on_its_way
 from virt import machine as virt_machine
 from virt import migration, sharing
 from virt.errors import HostUnreachable, VirtError
-from virt.machine import MachineSeen
-from virt.machine import State as Seen
 
 # A libvirtd that was killed is back in a moment, and what it left there may be running.
 _PATIENCE, _PAUSE = 15.0, 1.0
-_ON_ITS_WAY = ("migrating", "postcopy", "postcopy-failed")
 
 
 def clean(hosted: Hosted) -> None:
-    """The source first: the machine is to run. The target may be away; then it is cleaned when it is back (machines/migration/tidy.py)."""
+    """The source first: the machine is to run. The target may be away; then it is cleaned when it is back (machines/migration/tidy.py).
+
+    Where half of the memory is on each host nothing is touched (mending.py).
+    """
+    if is_half(hosted.on_source()):
+        _keep_halves(hosted)
+        return
     restore_source(hosted)
     until = time.monotonic() + _PATIENCE
     while True:
@@ -32,6 +35,18 @@ def clean(hosted: Hosted) -> None:
         else:
             hosted.record.finish()
         return
+
+
+def _keep_halves(hosted: Hosted) -> None:
+    """The guest has run on the target since: what is here may never run again by itself, and its disks are newer than its memory."""
+    if is_on(hosted.on_target()):
+        hosted.record.note_broken()
+        hosted.work.log(f"Half of its memory is on {hosted.source_host.name}, half on {hosted.target_host.name}. Both are left as they are.")
+        return
+    hosted.work.log(f"It went over to {hosted.target_host.name} and is not there any more. What stands still on {hosted.source_host.name} can't run on.")
+    if made := [item["volume"] for item in hosted.record.made]:
+        hosted.work.log(f"What was copied to {hosted.target_host.name} may be newer than what is here, and is kept: {', '.join(made)}.")
+    hosted.record.finish()
 
 
 def restore_source(hosted: Hosted) -> None:
@@ -79,8 +94,8 @@ def clean_target(hosted: Hosted) -> None:
 
 def remove_husk(hosted: Hosted) -> None:
     """It lives on the target: what libvirt left of it on the source goes."""
-    here = hosted.on_source()
-    if here is None or not lives(hosted.on_target()):
+    here, there = hosted.on_source(), hosted.on_target()
+    if here is None or not (lives(there) or (is_half(here) and there is not None)):
         return
     if stands_on_its_way(here):
         virt_machine.force_off(hosted.source, hosted.uuid)
@@ -89,8 +104,3 @@ def remove_husk(hosted: Hosted) -> None:
     if here is not None and not is_on(here) and hosted.options.undefine:
         migration.forget(hosted.source, hosted.uuid)
         hosted.work.log(f"Its definition was removed from {hosted.source_host.name}.")
-
-
-def stands_on_its_way(here: MachineSeen | None) -> bool:
-    """libvirt stopped it to let it go over, or to bring it back, and was itself stopped there. Whether it may run here depends on the target."""
-    return here is not None and here.state == Seen.PAUSED and here.reason in _ON_ITS_WAY

@@ -83,7 +83,7 @@ class Progress:
         if wanted["max_downtime_ms"] != before["max_downtime_ms"]:
             migration.set_max_downtime(connection, self._hosted.uuid, wanted["max_downtime_ms"] or _USUAL_DOWNTIME_MS)
         if wanted["bandwidth_mib"] != before["bandwidth_mib"]:
-            migration.set_bandwidth(connection, self._hosted.uuid, wanted["bandwidth_mib"] or _NO_LIMIT_MIB)
+            migration.set_bandwidth(connection, self._hosted.uuid, wanted["bandwidth_mib"] or _NO_LIMIT_MIB, post_copy=self.post_copy)
 
     def _may_go_over(self, connection: Connection, stats: Stats) -> None:
         if not self._hosted.options.post_copy or self.post_copy or stats.iteration < _ROUNDS_BEFORE_POST_COPY:
@@ -109,10 +109,11 @@ class Progress:
 
 
 @contextmanager
-def followed(hosted: Hosted) -> Iterator[Progress]:
-    """Progress over a connection of its own while a call holds the worker's."""
+def followed(hosted: Hosted, *, post_copy: bool = False) -> Iterator[Progress]:
+    """Progress over a connection of its own while a call holds the worker's. `post_copy`: the guest has gone over before."""
     over = threading.Event()
     progress = Progress(hosted)
+    progress.post_copy = post_copy
 
     def look() -> None:
         try:

@@ -11,7 +11,7 @@ from hosts.models import Host
 from jobs.work import Work
 from machines.migration.models import Move
 from machines.migration.options import Options
-from machines.models import Machine
+from machines.models import HALF, Machine
 from virt import machine as virt_machine
 from virt.connection import Connection
 from virt.errors import HostUnreachable, NotFound, VirtError
@@ -20,6 +20,7 @@ from virt.machine import State as Seen
 
 T = TypeVar("T")
 _INCOMING = ("migrating", "starting")
+_ON_ITS_WAY = ("migrating", *HALF)
 
 
 class SourceLost(HostUnreachable):
@@ -85,6 +86,27 @@ def is_arriving(seen: MachineSeen | None) -> bool:
 def lives(seen: MachineSeen | None) -> bool:
     """It is the machine's one body: it runs there, or stands still for a reason of its own."""
     return is_on(seen) and not is_arriving(seen)
+
+
+def is_half(seen: MachineSeen | None) -> bool:
+    """The guest has gone over, and the rest of its memory has not followed yet: alone, neither body is the machine."""
+    return seen is not None and seen.reason in HALF
+
+
+def stands_on_its_way(here: MachineSeen | None) -> bool:
+    """libvirt stopped it to let it go over, or to bring it back, and was itself stopped there. Whether it may run here depends on the target."""
+    return here is not None and here.state == Seen.PAUSED and here.reason in _ON_ITS_WAY
+
+
+def has_arrived(hosted: Hosted) -> bool:
+    """It is on the target, and lives nowhere else."""
+    here = hosted.on_source()
+    if is_on(here) and not stands_on_its_way(here):
+        return False
+    there = hosted.on_target()
+    if is_half(here):
+        return there is not None and not is_on(there)  # the guest went over, and ended there
+    return lives(there) or (there is not None and here is None)
 
 
 def quietly(deed: Callable[[], T]) -> T | None:

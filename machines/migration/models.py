@@ -38,6 +38,7 @@ class Move(models.Model):
     limits = models.JSONField(default=dict)  # changed while it runs: "bandwidth_mib", "max_downtime_ms"
     began_at = models.DateTimeField(default=timezone.now)
     done_at = models.DateTimeField(null=True)  # nothing is left to clean
+    broken_at = models.DateTimeField(null=True)  # half of the machine's memory is on each host since then (mending.py)
 
     class Meta:
         ordering: ClassVar = ["-id"]
@@ -64,8 +65,13 @@ class Move(models.Model):
 
     def finish(self) -> None:
         """What was made belongs to the machine, or is gone."""
-        self.made, self.done_at = [], timezone.now()
-        self.save(update_fields=["made", "done_at"])
+        self.made, self.done_at, self.broken_at = [], timezone.now(), None
+        self.save(update_fields=["made", "done_at", "broken_at"])
+
+    def note_broken(self) -> None:
+        if self.broken_at is None:
+            self.broken_at = timezone.now()
+            self.save(update_fields=["broken_at"])
 
     def _write(self, made: list[dict[str, Any]]) -> None:
         self.made = made

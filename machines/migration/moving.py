@@ -11,10 +11,11 @@ import time
 
 from hosts.connections import another_to
 from jobs.work import Cancelled
-from machines.migration import carrying, cleaning, disks, ways
+from machines.migration import carrying, cleaning, disks, mending, ways
 from machines.migration.disks import Disks
 from machines.migration.following import LOOK_SECONDS, PREPARING, Progress, followed
-from machines.migration.hosting import Hosted, SourceLost, is_on, lives, quietly
+from machines.migration.hosting import Hosted, SourceLost, has_arrived, is_half, is_on, quietly
+from machines.migration.mending import Halved
 from virt import migration
 from virt.errors import Conflict, HostUnreachable, NotFound, OperationFailed, VirtError, WrongState
 from virt.machine import MachineSeen
@@ -25,8 +26,8 @@ from virt.xml.edit.moved import with_disks_at
 def move(hosted: Hosted) -> dict[str, object]:
     try:
         _move(hosted)
-    except SourceLost:
-        raise  # nobody knows: the hosts are asked later
+    except (SourceLost, Halved):
+        raise  # nobody knows: the hosts are asked later; or both halves are kept as they are
     except HostUnreachable as exc:
         cleaning.clean(hosted)  # raises the same when it was the source that is away
         raise OperationFailed(f"{hosted.target_host.name} does not answer. {exc}", exc.detail) from exc
@@ -36,15 +37,24 @@ def move(hosted: Hosted) -> dict[str, object]:
     return arrive(hosted)
 
 
+def resume(hosted: Hosted) -> dict[str, object]:
+    """Send the rest of a post-copy whose link broke, once more."""
+    hosted.work.phase("Looking at both hosts")
+    if not mending.mended(hosted) and not has_arrived(hosted):
+        raise WrongState("It does not stand half-way between its hosts any more.")
+    return arrive(hosted)
+
+
 def go_on(hosted: Hosted) -> dict[str, object]:
     """Its worker died and libvirt went on: until that has ended, then as if nothing had happened."""
     progress = Progress(hosted)
     connection = hosted.source
+    progress.post_copy = is_half(hosted.on_source())
     hosted.work.on_cancel(lambda: progress.stop(connection))
-    while progress.look(connection):
+    while progress.look(connection) and not mending.is_broken(hosted):
         time.sleep(LOOK_SECONDS)
     hosted.work.on_cancel(lambda: None)
-    if has_arrived(hosted) or _mended(hosted):
+    if has_arrived(hosted) or mending.mended(hosted):
         return arrive(hosted)
     cleaning.clean(hosted)
     if hosted.work.cancelled():
@@ -52,26 +62,18 @@ def go_on(hosted: Hosted) -> dict[str, object]:
     raise OperationFailed(f"It did not get to {hosted.target_host.name} and is on {hosted.source_host.name} as before; that host's log says why.")
 
 
-def has_arrived(hosted: Hosted) -> bool:
-    """It is on the target, and lives nowhere else."""
-    here = hosted.on_source()
-    if is_on(here) and not cleaning.stands_on_its_way(here):
-        return False
-    there = hosted.on_target()
-    if is_on(here) and there is not None and there.reason.startswith("postcopy"):
-        return False  # half of its memory is still here
-    return lives(there) or (there is not None and here is None)
-
-
 def arrive(hosted: Hosted) -> dict[str, object]:
     """It is on the target: what libvirt leaves behind is carried over, and nothing of it stays on the source."""
     work = hosted.work
     work.phase("Finishing on the target", 99)
+    torn = _torn(hosted)
     stats = quietly(lambda: migration.finished(hosted.target, hosted.uuid))
     cleaning.remove_husk(hosted)
     carrying.give_snapshots(hosted, hosted.target)
     carrying.give_autostart(hosted)
     hosted.record.finish()
+    if torn:
+        raise OperationFailed(torn)
     told: dict[str, object] = {"to": hosted.target_host.name}
     if left := [here for here, _there, _taken in hosted.record.kept.get("copies", {}).values()]:
         told["left"] = left
@@ -80,6 +82,24 @@ def arrive(hosted: Hosted) -> dict[str, object]:
         told |= {"elapsed_ms": stats.elapsed_ms, "downtime_ms": stats.downtime_ms, "memory_bytes": stats.memory_total, "disk_bytes": stats.disk_total}
         work.log(f"It took {stats.elapsed_ms / 1000:.1f} s, and stood still for {stats.downtime_ms or 0} ms.")
     return told
+
+
+def _torn(hosted: Hosted) -> str:
+    """What became of a guest that had gone over, when one of the two QEMUs ended before all of its memory had followed; "" where that did not happen."""
+    target = hosted.target_host.name
+    if is_half(hosted.on_source()):  # and it has arrived, so nothing runs there
+        return f"It went over to {target} and ended there before all of its memory had come: it is off, as after a power cut."
+    until = time.monotonic() + _SETTLES
+    while is_half(hosted.on_target()):
+        if time.monotonic() > until:
+            return (
+                f"{hosted.source_host.name} lost it before all of its memory had gone over to {target}. There it can't go on: force it off, and start it anew."
+            )
+        time.sleep(LOOK_SECONDS)
+    return ""
+
+
+_SETTLES = 5.0  # seconds in which libvirt notices that all of the memory has come
 
 
 def _move(hosted: Hosted) -> None:
@@ -154,7 +174,7 @@ def _run(hosted: Hosted, order: Order) -> None:
 
 def _end_as_it_is(hosted: Hosted, exc: VirtError) -> None:
     """libvirt gave up: where the machine is now decides."""
-    if has_arrived(hosted) or _mended(hosted):
+    if has_arrived(hosted) or mending.mended(hosted):
         hosted.work.log(f"It is on the target all the same. {exc} {exc.detail}")
     elif hosted.work.cancelled():
         raise Cancelled from None
@@ -162,31 +182,3 @@ def _end_as_it_is(hosted: Hosted, exc: VirtError) -> None:
         raise OperationFailed(f"{hosted.source_host.name} lost {hosted.target_host.name}, or does not reach it: {exc}", exc.detail) from exc
     else:
         raise exc
-
-
-def _mended(hosted: Hosted) -> bool:
-    """When the link broke after the guest had gone over, half of its memory is on each host, and it stands still: the rest can be sent again."""
-    here, there = hosted.on_source(), hosted.on_target()
-    if not (here and there and here.reason == there.reason == "postcopy-failed"):
-        return False
-    persist, undefine = hosted.options.persist and here.persistent, hosted.options.undefine and here.persistent
-    to, data = ways.libvirt_uri(hosted.target_host), ways.data_uri(hosted.target_host)
-    order = Order(to, data=data, post_copy=True, persist=persist, undefine=undefine, resume=True)
-    for attempt in range(_MENDING_TRIES):
-        hosted.work.phase("The link broke after the guest had gone over; the rest of its memory is sent again")
-        try:
-            with another_to(hosted.source_host) as connection:
-                migration.move(connection, hosted.uuid, order)
-        except VirtError as exc:
-            hosted.work.log(f"Not yet: {exc} {exc.detail}")
-            time.sleep(_MENDING_PAUSE * (attempt + 1))
-        else:
-            return True
-    raise OperationFailed(
-        f"The link broke after the guest had gone over: half of its memory is on {hosted.source_host.name}, half on {hosted.target_host.name}. It stands still "
-        "on both until the rest is sent (virsh migrate --postcopy-resume), or it is forced off and started anew."
-    )
-
-
-_MENDING_TRIES = 4
-_MENDING_PAUSE = 3.0

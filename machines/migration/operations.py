@@ -6,7 +6,7 @@ from jobs.registry import Fate, Result, operation
 from jobs.work import Work
 from live.wishes import wish
 from machines.migration import cleaning, moving, settling
-from machines.migration.hosting import Hosted
+from machines.migration.hosting import Hosted, has_arrived
 
 
 @operation(settle=lambda work: settling.fate(Hosted(work)), clean=lambda work: cleaning.clean(Hosted(work)))
@@ -20,11 +20,18 @@ def move(work: Work) -> Result:
             wish(hosted.target_host.pk, study)
 
 
+@operation(settle=lambda work: settling.fate(Hosted(work)))
+def resume(work: Work) -> Result:
+    """Send the rest of one whose link broke after the guest had gone over."""
+    hosted = Hosted(work)
+    return moving.go_on(hosted) if work.resumed else moving.resume(hosted)
+
+
 @operation(settle=lambda work: Fate.DONE if Hosted(work).record.done_at else Fate.NOT_DONE)
 def clean_up(work: Work) -> Result:
     """What an ended move could not take back then, or not finish: one of its hosts was away."""
     hosted = Hosted(work)
-    if moving.has_arrived(hosted):
+    if has_arrived(hosted):
         return moving.arrive(hosted)
     work.phase("Taking back what was begun")
     cleaning.clean(hosted)

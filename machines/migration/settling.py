@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from jobs.registry import Fate
-from machines.migration import moving
-from machines.migration.hosting import Hosted
+from machines.migration import mending
+from machines.migration.hosting import Hosted, has_arrived
 from virt import migration
 
 
@@ -13,8 +13,8 @@ def fate(hosted: Hosted) -> Fate:
 
     On the target it is "still running" until what libvirt does not carry has followed: the turn that goes on does that.
     """
-    if migration.running(hosted.source, hosted.uuid):
+    if migration.running(hosted.source, hosted.uuid) or mending.is_broken(hosted):
         return Fate.STILL_RUNNING
-    if moving.has_arrived(hosted):
+    if has_arrived(hosted):
         return Fate.DONE if hosted.record.done_at else Fate.STILL_RUNNING
     return Fate.NOT_DONE

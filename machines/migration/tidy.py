@@ -9,6 +9,7 @@ from jobs import submit as jobs
 from jobs.models import ACTIVE, Job
 from jobs.submit import Refused, Subject
 from machines.migration.models import Move
+from machines.models import HALF, Machine
 
 logger = logging.getLogger(__name__)
 
@@ -21,6 +22,8 @@ def tidy() -> None:
     left = Move.objects.filter(done_at=None, **both_there).exclude(job__state__in=ACTIVE).select_related("job").order_by("pk")
     for move in left[:_AT_ONCE]:
         job = move.job
+        if move.broken_at and Machine.objects.filter(uuid=move.uuid, gone_at=None, reason__in=HALF).exists():
+            continue  # only sending the rest helps (mending.py), and a person says when
         if Job.objects.filter(kind=CLEAN_UP, state__in=ACTIVE, subject_type=job.subject_type, subject_id=job.subject_id).exists():
             continue
         subject = Subject(job.subject_type, job.subject_id, job.subject_name, job.host_id, job.host_name)

@@ -17,6 +17,7 @@ from accounts.models import User
 from machines.migration import actions as migration
 from machines.migration.checks.facts import Case, Drive, Finding, Guest, Place, Shelf, Store, Way
 from machines.migration.checks.rules import judge
+from machines.migration.models import Move
 from machines.migration.options import LONGEST_DOWNTIME_MS, MOST_BANDWIDTH_MIB, MOST_PARALLEL, Options
 from machines.models import Machine
 from machines.moves import access, actions, planning
@@ -132,6 +133,11 @@ class MovePage:
     def refusal(self) -> str:
         """Why it can't be moved anywhere."""
         return migration.refusal(self.machine)
+
+    @cached_property
+    def broken(self) -> Move | None:
+        """A move of it that broke half-way, to be resumed."""
+        return migration.broken_of(self.machine) if self.machine.is_half else None
 
     @cached_property
     def targets(self) -> list[Target]:

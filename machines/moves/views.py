@@ -26,7 +26,7 @@ from machines.moves.shown import ShownPlan, ShownRound
 from machines.views.asking import first_error, user_of
 from machines.views.one import context_of
 
-_DOES, _TRIES = "go", "try"  # the buttons; anything else only looks at the plan again
+_DOES, _TRIES, _RESUMES = "go", "try", "resume"  # the buttons; anything else only looks at the plan again
 _BEFORE = {"host-head": "hosts/_head.html", "plan": "moves/_plan.html", "maintenance": "moves/_maintenance.html"}
 _MOST_LINES = 500
 
@@ -73,7 +73,10 @@ def end(request: HttpRequest, pk: int) -> HttpResponse:
 
 @require_http_methods(["GET", "POST"])
 def one(request: HttpRequest, pk: int) -> HttpResponse:
-    """One machine. POST: look at other choices, with `do=try` try the way there, with `do=go` move it if nothing is against it."""
+    """One machine. POST: look at other choices, with `do=try` try the way there, with `do=go` move it if nothing is against it.
+
+    With `do=resume` go on with a move that broke half-way.
+    """
     user = user_of(request)
     machine = machine_access.get(user, pk, Role.MANAGER)
     page = MovePage(machine, user, request.GET if request.method == "GET" else request.POST)
@@ -82,6 +85,10 @@ def one(request: HttpRequest, pk: int) -> HttpResponse:
         if does == _DOES and page.can_go and page.chosen:
             job = migration.move(user, machine, migration.target_of(user, page.chosen.place.id), page.options)
             words = _("%(name)s is on its way to %(host)s.") % {"name": machine.name, "host": page.chosen.place.name}
+            return answers.done(request, job.get_absolute_url(), words=words, job_id=job.pk, go=True)
+        if does == _RESUMES:
+            job = migration.resume(user, machine)
+            words = _("The rest of the memory of %(name)s is sent.") % {"name": machine.name}
             return answers.done(request, job.get_absolute_url(), words=words, job_id=job.pk, go=True)
         if does == _TRIES and page.chosen:
             actions.try_reach(user, machine.host, [migration.target_of(user, page.chosen.place.id)])

@@ -153,3 +153,30 @@ def test_it_comes_back_to_where_it_once_was(machine: Machine, here: Host, there:
     _sees(there, _seen(), CAME)
     _is_whole(machine, there)
     assert Event.objects.filter(machine=machine, words="Removed from the host").exists()
+
+
+@pytest.mark.parametrize(("reason", "by_us"), [("migration-cancelled", False), ("unpaused", True)])
+def test_one_that_was_given_up_there_comes_back(reason: str, by_us: bool, machine: Machine, here: Host, there: Host) -> None:
+    """It lived there for a moment, its row went along, and here it runs on: the target died before it could say that it has it."""
+    job = _moves(machine, there, host_id=here.pk)
+    _sees(there, _seen(), CAME)
+    known = inventory.load(there.pk)
+    gone = inventory.vanished(UUID, known.known[UUID], (), timezone.now())
+    assert gone
+    inventory.write(there.pk, [gone], known.ids)
+    Job.objects.filter(pk=job.pk).update(state="failed", finished_at=timezone.now() - timedelta(hours=0 if by_us else 1))
+    assert inventory.count(here.pk) == 0, "its host finds out that its row is not its own any more"
+    _sees(here, _seen(reason=reason))
+    _is_whole(machine, here)
+
+
+def test_a_half_that_is_left_behind_is_nobodys_row(machine: Machine, here: Host, there: Host) -> None:
+    """The guest went over by post-copy; while its memory follows, and when the link breaks, the source has something of its uuid too."""
+    _sees(here, _seen(State.PAUSED, "postcopy"))
+    assert (Machine.objects.get().state, Machine.objects.get().is_half) == ("paused", True)
+    _sees(there, _seen(reason="postcopy"), ("resumed", "postcopy"))
+    assert _sees(here, _seen(State.PAUSED, "postcopy-failed"), ("paused", "postcopy-failed")) is None
+    assert (Machine.objects.get().host_id, Machine.objects.get().is_half) == (there.pk, True)
+    _sees(there, _seen())
+    _is_whole(machine, there)
+    assert not Machine.objects.get().is_half

@@ -381,6 +381,7 @@ def test_a_host_lost_in_the_middle_must_say_what_became_of_it(ask: Ask, host: Ho
     host.touch("effects")
     run.settle(job.pk)
     assert fresh(job).state == State.DONE
+    assert job.lines.filter(text="The host was lost in the middle. The host shows it done.").exists(), "no worker died"
 
 
 def test_a_host_that_was_never_reached_is_a_failure(ask: Ask, host: Host) -> None:

@@ -13,7 +13,8 @@ from hosts.models import Host
 from hosts.models import State as HostState
 from jobs.models import Job
 from jobs.submit import Refused
-from machines.migration import actions, ways
+from machines import actions as machine_actions
+from machines.migration import actions, tidy, ways
 from machines.migration.models import Move, Way
 from machines.migration.options import Options
 from machines.models import Machine
@@ -105,3 +106,54 @@ def test_a_host_is_reached_as_the_portal_does_unless_somebody_says_otherwise(cli
     assert wrong.status_code == 422 and not Way.objects.exists()
     assert client.post(address, {"libvirt": "qemu+tls://kvm-2/system", "where": "tcp://192.168.7.2"}).status_code in (204, 302)
     assert (ways.libvirt_uri(target), ways.data_uri(target)) == ("qemu+tls://kvm-2/system", "tcp://192.168.7.2")
+
+
+@pytest.fixture
+def broken(person: User, machine: Machine, target: Host) -> Move:
+    """The link broke after the guest had gone over: its row is the target's by now."""
+    job = actions.move(person, machine, target, Options(post_copy=True, bandwidth_mib=7))
+    made = Move.objects.create(job=job, uuid=machine.uuid, source=machine.host, target=target)
+    made.note_broken()
+    Job.objects.update(state="failed")
+    Machine.objects.update(host=target, state="running", reason="postcopy-failed")
+    rows.grant(person, Role.MANAGER, target)
+    return made
+
+
+def test_a_move_that_broke_half_way_is_resumed_as_it_was_begun(broken: Move, machine: Machine, target: Host) -> None:
+    user, found = User.objects.get(), Machine.objects.select_related("host").get()
+    assert "half of its memory is on another host" in actions.refusal(found)
+    for verb in ("resume", "shutdown", "reset", "save"):
+        with pytest.raises(Refused, match="Half of its memory"):
+            machine_actions.set_power(user, found, verb)
+    tidy.tidy()
+    assert Job.objects.count() == 1, "nothing is cleaned while both halves are there"
+    job = actions.move_again(user, broken.job)
+    assert (job.kind, job.host_id, job.params["target"], job.params["move"]) == ("machines.migration.resume", broken.source_id, target.pk, broken.pk)
+    assert Options.from_json(job.params["options"]) == Options(post_copy=True, bandwidth_mib=7)
+    with pytest.raises(Refused, match="sonja is at it"):
+        actions.resume_again(user, job)
+    Job.objects.update(state="failed")
+    Host.objects.filter(pk=broken.source_id).update(state=HostState.OFFLINE)
+    with pytest.raises(Refused, match="kvm-1 does not answer"):
+        actions.resume(user, found)
+    broken.finish()
+    with pytest.raises(Refused, match="No move of it is broken"):
+        actions.resume(user, found)
+
+
+def test_one_half_that_somebody_ended_is_cleaned_up_after(broken: Move) -> None:
+    Machine.objects.update(state="off", reason="destroyed")
+    tidy.tidy()
+    assert Job.objects.get(kind="machines.migration.clean_up").params["move"] == broken.pk
+
+
+def test_both_pages_of_such_a_machine_say_so(client: Client, broken: Move, redis: Any) -> None:
+    client.force_login(User.objects.get(), backend="allauth.account.auth_backends.AuthenticationBackend")
+    at = f"/machines/{Machine.objects.get().pk}/"
+    assert "Its move broke after the guest had gone over" in client.get(at).content.decode()
+    page = client.get(f"{at}move/").content.decode()
+    assert "The link from kvm-1 to kvm-2 broke" in page and 'value="resume"' in page
+    assert client.post(f"{at}move/", {"do": "resume"}, headers={"WV-Async": "1"}).status_code == 204
+    assert Job.objects.filter(kind="machines.migration.resume").count() == 1
+    assert client.post(f"{at}move/", {"do": "resume"}, headers={"WV-Async": "1"}).status_code == 409

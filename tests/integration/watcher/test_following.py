@@ -15,6 +15,7 @@ from django.utils import timezone
 from hosts.models import Host, HostEvent, State
 from jobs.models import Job
 from machines.models import Machine
+from tests import inventory as rows
 from tests.integration.watcher.conftest import Watching, add, add_socket, wait_for_state
 from tests.lab.fleet import Fleet, FleetHost
 from tests.waiting import wait_until
@@ -117,6 +118,19 @@ def test_autostart_has_no_event_but_our_job_is_followed_by_a_look(daemon: FleetH
     _row(machine.name, autostart=True)
     event = machine.events.order_by("-id")[0]
     assert (event.words, event.actor, event.job_id) == ("Autostart switched on", "sonja", job.pk)
+
+
+def test_a_row_that_went_along_to_a_host_which_gave_the_machine_up_is_missed_and_taken_back(daemon: FleetHost, watch: Watch) -> None:
+    """Nothing about the machine changed here meanwhile, and libvirt told of nothing: it is looked for once our job has ended."""
+    host, other = add(daemon), rows.host("other", enabled=False)
+    watch()
+    wait_for_state(host, State.ONLINE)
+    machine = Machine.objects.get(name=f"{daemon.name}-m001")
+    Machine.objects.filter(pk=machine.pk).update(host=other, gone_at=timezone.now())
+    usual = {"subject_type": "machine", "subject_id": machine.pk, "subject_name": machine.name, "host_id": host.pk, "started_at": timezone.now()}
+    Job.objects.create(kind="machines.migration.move", state="failed", finished_at=timezone.now(), params={"target": other.pk}, **usual)
+    wait_until("it is back", lambda: Machine.objects.get(uuid=machine.uuid).host_id == host.pk, seconds=8)
+    assert (Machine.objects.get(uuid=machine.uuid).pk, Machine.objects.get(uuid=machine.uuid).gone_at) == (machine.pk, None)
 
 
 def test_a_daemon_that_dies_leaves_its_machines_as_last_seen_and_is_met_again(daemons: Fleet, watch: Watch, facts: list[dict[str, Any]]) -> None:

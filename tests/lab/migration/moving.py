@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
+
+import libvirt
 
 from tests.lab.guests import Image
 from tests.lab.lab import Guest, Host, Lab
@@ -36,6 +42,49 @@ def make_pools(lab: Lab) -> None:
                 host.virsh("pool-autostart", name)
             if name not in host.virsh("pool-list", "--name").split():
                 host.virsh("pool-start", name)
+
+
+@contextmanager
+def when(host: Host, uuid: str, event: int, deed: Callable[[], object], *, detail: int | None = None) -> Iterator[threading.Event]:
+    """Do it, once, as libvirt on a host tells of an event of a machine; what is yielded says that it was done."""
+    happened = threading.Event()
+
+    def seen(_connection: object, domain: libvirt.virDomain, which: int, why: int, _opaque: object) -> None:
+        if which == event and detail in (None, why) and domain.UUIDString() == uuid and not happened.is_set():
+            deed()
+            happened.set()
+
+    _turn_events()
+    connection = libvirt.open(host.uri)
+    connection.domainEventRegisterAny(None, libvirt.VIR_DOMAIN_EVENT_ID_LIFECYCLE, seen, None)  # type: ignore[arg-type]
+    try:
+        yield happened
+    finally:
+        with suppress(libvirt.libvirtError):
+            connection.close()
+
+
+def _turn_events() -> None:
+    """libvirt's loop, once in this process."""
+    from virt.loop import Loop
+
+    Loop.start()
+
+
+def plug_cable(lab: Lab, name: str, state: str) -> None:
+    """With "down" this host does not reach the others any more, nor they it. The portal does, by its socket."""
+    inside = ["ip", "-n", f"wv{lab.slot}-{name}"]
+    subprocess.run([*inside, "link", "set", "eth0", state], check=True)
+    if state == "up":
+        subprocess.run([*inside, "route", "replace", "default", "via", f"10.231.{lab.slot}.1"], check=True)
+
+
+def notice_sooner(host: Host) -> None:
+    """Its libvirtd counts a host to which it moves something as lost after five seconds of silence, instead of half a minute."""
+    with (host.directory / "etc-libvirt" / "qemu.conf").open("a") as file:
+        file.write("keepalive_interval = 1\nkeepalive_count = 4\n")
+    host.kill_libvirtd()
+    host.start_libvirtd()
 
 
 class Moving(Writing):
@@ -79,9 +128,9 @@ class Moving(Writing):
             self.guest.host.virsh("guest-agent-timeout", self.guest.uuid, "--timeout", "60")
 
     def is_only_on(self, target: str, number: int) -> None:
-        """One machine, one row: the one that it had."""
-        there = self.stack.host(target)["id"]
-        rows = lambda: [(row["id"], row["host_id"]) for row in self.stack.rows("SELECT * FROM machines_machine WHERE uuid = ?", self.guest.uuid)]  # noqa: E731
+        """One machine, one row: the one that it had. (Where it was for a moment, there may be one more that says so.)"""
+        there, living = self.stack.host(target)["id"], "SELECT * FROM machines_machine WHERE uuid = ? AND gone_at IS NULL"
+        rows = lambda: [(row["id"], row["host_id"]) for row in self.stack.rows(living, self.guest.uuid)]  # noqa: E731
         try:
             wait_until("its row is the target's", lambda: rows() == [(number, there)], seconds=20)
         except AssertionError:
@@ -96,13 +145,22 @@ class Moving(Writing):
         """Its memory, for ever, but so that its agent still gets a word in on a busy machine."""
         self.sh("( while :; do dd if=/dev/urandom of=/tmp/dirt bs=256k count=8 2>/dev/null; sleep 0.3; done ) >/dev/null 2>&1 &")
 
+    def change_faster(self) -> None:
+        """More than a narrow link carries: its memory would never be the same on both hosts."""
+        self.sh("touch /tmp/fast; ( while [ -e /tmp/fast ]; do dd if=/dev/urandom of=/tmp/more bs=1M count=24 2>/dev/null; done ) >/dev/null 2>&1 &")
+
+    def change_slower(self) -> None:
+        self.sh("rm /tmp/fast /tmp/more")
+
     def keep_writing(self) -> None:
         """To the disk, for ever, behind what the test compares."""
         self.sh("( while :; do dd if=/dev/urandom of=/dev/vda bs=1M seek=32 count=2 conv=notrunc 2>/dev/null; sync; sleep 0.3; done ) >/dev/null 2>&1 &")
 
     def digest(self, mib: int) -> str:
-        """Of what `fill` wrote."""
-        return self.sh(f"dd if=/dev/vda bs=1M skip=1 count={mib} iflag=direct 2>/dev/null | md5sum")
+        """Of what `fill` wrote, all of it: one that could not be read to its end is no digest."""
+        told = self.sh(f"dd if=/dev/vda bs=1M skip=1 count={mib} iflag=direct 2>/tmp/read | md5sum; cat /tmp/read")
+        assert f"{mib}+0 records in" in told, told
+        return told.split()[0]
 
     @property
     def disk_path(self) -> str:

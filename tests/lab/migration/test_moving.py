@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import libvirt
 import pytest
 
+from machines.models import HALF
 from tests.lab.guests import Image
 from tests.lab.lab import Lab
-from tests.lab.migration.moving import LOCAL, OTHER, Moving, make_pools, set_ways
+from tests.lab.migration.moving import LOCAL, OTHER, Moving, make_pools, notice_sooner, plug_cable, set_ways, when
 from tests.stack import Stack
 from tests.waiting import wait_until
 
@@ -63,6 +65,7 @@ def test_there_and_back(ways: tuple[dict[str, object], dict[str, object]], wande
     it.remember_in_memory(word)
     it.write("before")
     there = it.move("h2", **ways[0])
+    assert it.stack.machine("wanderer")["reason"] not in HALF
     assert (there.word, there.in_memory) == ("before", word)
     there.write("there")
     back = there.move("h1", **ways[1])
@@ -156,4 +159,45 @@ def test_what_can_t_be_is_said(moving: Stack, lab: Lab) -> None:
     it.is_only_on("h1", it.number)
     assert it.guest.state == "running"
     assert not it.files_on(lab["h2"], LOCAL) | it.files_on(lab["h3"], LOCAL)
+    assert moving.rows("SELECT * FROM migration_move WHERE done_at IS NULL") == []
+
+
+def test_a_link_that_breaks_after_the_guest_went_over(wanderer: Moving, moving: Stack, lab: Lab) -> None:
+    """Half of its memory is on each host: that is said, neither half is touched, and the rest is sent when somebody asks for it."""
+    it = wanderer.here
+    source = it.guest.host
+    target = lab["h2" if source.name == "h1" else "h1"]
+    notice_sooner(source)
+    wait_until("it is followed again", lambda: moving.host(source.name)["state"] == "online", seconds=20)
+    it.be_patient()
+    it.guest.wait_for_agent()
+    it.remember_in_memory("whole")
+    it.write("before")
+    it.change_faster()
+    went_over = (libvirt.VIR_DOMAIN_EVENT_RESUMED, libvirt.VIR_DOMAIN_EVENT_RESUMED_POSTCOPY)
+    try:
+        with when(target, it.guest.uuid, went_over[0], lambda: plug_cable(lab, source.name, "down"), detail=went_over[1]) as cut:
+            job = it.ask_to_move(target.name, post_copy=True, bandwidth_mib=12)
+            assert cut.wait(60), (moving.job(job), moving.log[-3000:])
+        wait_until("it is said", lambda: moving.job(job)["phase"].startswith("The link broke"), seconds=60, every=0.2)
+        moving.api.request("POST", f"jobs/{job}/cancel")
+        ended = moving.wait_job(job, seconds=60)
+        assert ended["state"] == "failed" and f"half of its memory is on {source.name}, half on {target.name}" in ended["error"], ended
+        page = moving.web.get(f"/machines/{it.number}/").body.decode()
+        assert "Its move broke after the guest had gone over" in page
+        for action in ("resume", "reset", "shutdown"):
+            assert moving.web.post(f"/machines/{it.number}/power/", {"action": action}).status == 409
+        assert it.where(lab) == sorted((source.name, target.name))
+    finally:
+        plug_cable(lab, source.name, "up")
+    answer = moving.web.post(f"/machines/{it.number}/move/", {"do": "resume"})
+    resumed = moving.wait_job(int(answer.headers["WV-Job"]), seconds=60)
+    assert resumed["state"] == "done", resumed
+    it.is_only_on(target.name, it.number)
+    there = it.on(target.name)
+    there.be_patient()
+    there.guest.wait_for_agent()
+    there.change_slower()
+    assert (there.word, there.in_memory) == ("before", "whole")
+    assert moving.machine("wanderer")["reason"] not in HALF
     assert moving.rows("SELECT * FROM migration_move WHERE done_at IS NULL") == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,21 +12,17 @@ from lxml import etree
 from playwright.sync_api import Page, expect
 
 from tests.browser.kit import Tab
-from tests.lab.guests import Recipe, domain_xml
+from tests.lab.guests import Image, Recipe, domain_xml
 from tests.lab.lab import Host, Lab
+from tests.lab.migration.moving import LOCAL, Moving, make_pools, set_ways
+from tests.lab.snapshots.guest import IMAGES
 from tests.stack import Stack
 from tests.waiting import wait_until
 
 MOVABLE = ("d1", "d2", "d3", "d4")
+CARRIED = MOVABLE[:3]  # d4 was moved by hand before
 # A worker counts as dead after 30 s without a heartbeat; then a sweep asks the hosts.
 SETTLED_SECONDS = 75.0
-_SET_WAYS = """
-import json, sys
-from hosts.models import Host
-from machines.migration import ways
-for name, address in json.load(sys.stdin).items():
-    ways.set_way(Host.objects.get(name=name), libvirt=address, data="")
-"""
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +32,7 @@ def stack(lab: Lab) -> Iterator[Stack]:
     stack.add_hosts({host.name: host.uri for host in lab.hosts})
     for host in lab.hosts:
         wait_until(f"{host.name} is online", lambda host=host: stack.host(host.name)["state"] == "online", seconds=60)  # type: ignore[misc]
-    stack.manage("shell", "-c", _SET_WAYS, input=json.dumps({host.name: f"qemu+tcp://{host.name}/system" for host in lab.hosts}))
+    set_ways(stack)
     for name in MOVABLE:
         lab["h1"].define(Recipe(name, memory_mib=64), start=True)
     lab["h1"].define(Recipe("asleep", memory_mib=64))
@@ -99,27 +96,21 @@ def test_a_host_is_emptied_though_its_workers_die_and_filled_again(stack: Stack,
     page.get_by_role("button", name="Begin maintenance").click()
     expect(page.get_by_text("In maintenance since")).to_be_visible(timeout=20_000)
 
-    wait_until("a move is under way", lambda: _moving(stack) > 0, seconds=30, every=0.02)
+    caught = wait_until("a move is under way", lambda: _moving(stack), seconds=30, every=0.02)
     stack.kill("long")
     stack.kill("quick")
     with tab.without_reload():
         drain = stack.wait_job(job_of(stack, "machines.moves.drain")["id"], seconds=SETTLED_SECONDS)
         expect(page.locator("#maintenance")).to_contain_text("machines are still here.", timeout=20_000)
-    assert drain["state"] in ("done", "failed"), drain
     assert not tab.violations(), tab.violations()
-    # Whatever the deaths did to single moves: what is said of each machine is what is true of it.
-    told = {row["name"]: row["state"] for row in _parts(stack)}
-    now = running(lab)
-    for name in ("d1", "d2", "d3"):
-        assert (told[name] == "done") == (name not in now["h1"]), (told, now)
-        assert sum(name in names for names in now.values()) == 1
-    assert told["held"] == "left"
-    assert "held" in now["h1"]
+    assert any("Its worker died" in line for job in caught for line in _told_by(stack, job)), "nobody died in the middle of a move"
+    _is_told_as_it_is(stack, lab, drain)
     if drain["state"] == "failed":  # one that had hardly begun when its worker died is not begun again by itself
         _move_what_is_left(page, stack)
-        now = running(lab)
+    now = running(lab)
     assert now["h1"] == {"held"}
-    assert {name for name in ("d1", "d2", "d3") if name in now["h2"] | now["h3"]} == {"d1", "d2", "d3"}
+    assert {name for name in CARRIED if name in now["h2"] | now["h3"]} == set(CARRIED)
+    assert stack.rows("SELECT * FROM migration_move WHERE done_at IS NULL") == []
 
     page.get_by_role("link", name="End maintenance").click()
     dialog = page.get_by_role("dialog")
@@ -134,8 +125,93 @@ def test_a_host_is_emptied_though_its_workers_die_and_filled_again(stack: Stack,
     expect(page.get_by_text("Back to h1")).to_be_visible(timeout=20_000)
 
 
-def _moving(stack: Stack) -> int:
-    return len(stack.rows("SELECT id FROM jobs_job WHERE kind = 'machines.migration.move' AND state = 'running' AND parent_id IS NOT NULL"))
+def test_disks_of_its_own_go_along_and_one_is_moved_cold(stack: Stack, lab: Lab, tiny_guest: Image) -> None:
+    """In one maintenance: a machine that runs on while its local disk is copied, and one that is shut down, moved and started there."""
+    make_pools(lab)
+    owner = Moving.make(stack, lab["h2"], "owner", tiny_guest, where=LOCAL)
+    cold = Moving.make(stack, lab["h2"], "cold", tiny_guest)
+    lab["h2"].virsh("pool-refresh", "local")
+    for name in ("h2", "h3"):  # so that the plan knows what both see
+        lab[name].virsh("pool-create-as", "images", "dir", "--target", IMAGES)
+    numbers = {each.guest.name: each.number for each in (owner, cold)}
+    for each in (owner, cold):
+        each.write("kept")
+        each.remember_in_memory("then")
+    owner.fill(8)
+    digest = owner.digest(8)
+    page = f"/hosts/{stack.host('h2')['id']}/maintenance/"
+    wish = {"stuck": "leave", "off": "leave", "to": stack.host("h3")["id"], f"m{cold.number}": "cold"}
+    try:
+        wait_until("the plan has both", lambda: _plan_of(stack, page, wish).count("<bdi>h3</bdi>") == 2, seconds=40, every=0.5)
+    except AssertionError:
+        raise AssertionError(re.sub(r"<[^>]*>", " ", _plan_of(stack, page, wish))) from None
+    assert "of local disks are copied" in _plan_of(stack, page, wish)
+    _carry(stack, page, {**wish, "do": "go"}, "machines.moves.drain")
+    for each in (owner, cold):
+        each.is_only_on("h3", numbers[each.guest.name])
+    there = owner.on("h3")
+    assert (there.word, there.in_memory, there.digest(8)) == ("kept", "then", digest)
+    assert there.files_on(lab["h3"], LOCAL) == {"owner.qcow2"}
+    booted = cold.on("h3")
+    booted.guest.wait_for_agent()
+    assert (booted.word, booted.in_memory) == ("kept", ""), "it was started anew"
+    steps = stack.rows("SELECT kind FROM jobs_job WHERE subject_type = 'machine' AND subject_id = ? ORDER BY id", numbers["cold"])
+    assert [row["kind"] for row in steps] == ["machines.shutdown", "machines.migration.move", "machines.start"]
+
+    _carry(stack, f"{page}end/", {"back": "1"}, "machines.moves.bring_back")
+    for each in (owner, cold):
+        each.is_only_on("h2", numbers[each.guest.name])
+    assert (owner.word, owner.in_memory, owner.digest(8)) == ("kept", "then", digest)
+    cold.guest.wait_for_agent()
+    assert cold.word == "kept"
+
+
+def _plan_of(stack: Stack, page: str, wish: dict[str, Any]) -> str:
+    """The table and what stands below it."""
+    return stack.web.post(page, wish).body.decode().partition("<tbody>")[2]
+
+
+def _carry(stack: Stack, page: str, wish: dict[str, Any], kind: str) -> None:
+    """Ask for a round by a page's form, until it has ended well."""
+    answer = stack.web.post(page, wish)
+    assert answer.status == 204, (answer.status, answer.body)
+    ended = stack.wait_job(job_of(stack, kind)["id"], seconds=90)
+    assert ended["state"] == "done" and {part["state"] for part in _parts(stack)} == {"done"}, (ended, _parts(stack))
+
+
+def _is_told_as_it_is(stack: Stack, lab: Lab, drain: dict[str, Any]) -> None:
+    """Whatever the deaths did to single moves: each machine is on one host alone, its row says which, and the parent names those that were not moved."""
+    now, told = running(lab), {row["name"]: row["state"] for row in _parts(stack)}
+    failed = {name for name in CARRIED if told[name] == "failed"}
+    assert {name: told[name] for name in ("held", "asleep")} == {"held": "left", "asleep": "left"}
+    assert "held" in now["h1"]
+    for name in CARRIED:
+        (host,) = [host for host, names in now.items() if name in names]
+        assert (told[name], name in failed) == (("failed", True) if host == "h1" else ("done", False)), (told, now)
+        assert lab_knows(lab, name) == [host]
+        wait_until(f"{name} is shown on {host}", lambda name=name, host=host: stack.machine(name)["host_id"] == stack.host(host)["id"], seconds=20)  # type: ignore[misc]
+    assert drain["state"] == ("failed" if failed else "done"), drain
+    for name in CARRIED:
+        assert (f"{name}: " in drain["error"]) == (name in failed), drain
+    if failed:
+        assert drain["error"].startswith(f"{len(failed)} of {len(CARRIED)} could not be done."), drain
+    else:
+        assert json.loads(drain["result"])["done"] == len(CARRIED), drain
+
+
+def lab_knows(lab: Lab, name: str) -> list[str]:
+    """The hosts that have a machine of that name, running or not."""
+    return [host.name for host in lab.hosts if name in host.virsh("list", "--all", "--name").split()]
+
+
+def _moving(stack: Stack) -> list[int]:
+    """Jobs."""
+    rows = stack.rows("SELECT id FROM jobs_job WHERE kind = 'machines.migration.move' AND state = 'running' AND parent_id IS NOT NULL")
+    return [row["id"] for row in rows]
+
+
+def _told_by(stack: Stack, job: int) -> list[str]:
+    return [row["text"] for row in stack.rows("SELECT text FROM jobs_jobline WHERE job_id = ?", job)] + [stack.job(job)["error"]]
 
 
 def _parts(stack: Stack) -> list[dict[str, Any]]:

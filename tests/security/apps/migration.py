@@ -12,5 +12,6 @@ PAGES: dict[str, Row] = {
 
 CALLS: dict[str, Row] = {
     "POST /machines/{machine_id}/move": does(Role.MANAGER, "machine", {"target": 999_999}, changes=False),
+    "POST /machines/{machine_id}/move/resume": does(Role.MANAGER, "machine", changes=False),
     "PUT /machines/{machine_id}/move/limits": does(Role.MANAGER, "machine", {"bandwidth_mib": 5}, method="PUT", changes=False),
 }
