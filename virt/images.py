@@ -75,7 +75,7 @@ def _of(head: bytes, read: Read, size: int) -> Image:
         return Image("ova", size)
     if size >= 1024 and (tail := read(size - 512, 512)).startswith(b"conectix"):
         return _vpc_fixed(tail, size)
-    if read(32769, 5) == b"CD001":
+    if read(32769, 5) in (b"CD001", b"BEA01"):  # ISO 9660; UDF alone
         return Image("iso", size)
     return Image("raw", size)
 

@@ -45,7 +45,7 @@ const warn = (event) => { event.preventDefault(); };
 export const uploads = new Uploads();
 
 export class Upload {
-  state = "waits"; offset = 0; error = ""; phase = ""; volume = ""; digest = ""; job = "";
+  state = "waits"; offset = 0; error = ""; phase = ""; volume = ""; digest = ""; warning = ""; job = "";
   #stop = null; #chunk = 1024 * 1024; #points = [];
 
   /** `pool`: the address that makes uploads; `url`: of one that was begun already. */
@@ -139,7 +139,7 @@ export class Upload {
       const response = await this.#send("GET", this.url);
       if (!response.ok) throw await refusal(response);
       const now = await response.json();
-      if (now.state === "done") { Object.assign(this, { volume: now.volume, digest: now.sha256 }); this.#become("done"); return true; }
+      if (now.state === "done") { Object.assign(this, { volume: now.volume, digest: now.sha256, warning: now.warning }); this.#become("done"); return true; }
       if (now.state === "cancelled") { this.#become("cancelled"); return true; }
       if (now.state !== "queued" && now.state !== "running") throw new No(now.error);
       if (now.offset < this.file.size) return false;

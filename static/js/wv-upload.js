@@ -99,10 +99,10 @@ class WvUpload extends HTMLElement {
     row.dataset.state = state;
     row.querySelector("progress").value = 100 * share;
     row.querySelector("[data-share]").textContent = `${Math.floor(100 * share)} %`;
-    put(row.querySelector("[data-says]"), upload.error || this.#says(upload));
+    put(row.querySelector("[data-says]"), [upload.error || this.#says(upload), upload.warning].filter(Boolean).join(" · "));
     for (const button of row.querySelectorAll("[data-do]")) button.hidden = !button.dataset.when.split(" ").includes(state);
     const rename = row.querySelector("[data-rename]").parentElement;
-    rename.hidden = !(state === "failed" && !upload.url);
+    rename.hidden = !(state === "failed" && !upload.url && upload.file.size);
     const link = row.querySelector("[data-name]");
     if (upload.volume) link.href = upload.volume;
     put(row.querySelector("[data-digest]"), upload.digest ? `SHA-256 ${upload.digest}` : "");

@@ -1,6 +1,8 @@
-"""The capacity bar of a pool: used (solid), promised to its volumes (hatched), its size (the track)."""
+"""The capacity bar of a pool: used (solid), promised to its volumes (hatched), its size (the track). And names of files as they are."""
 
 from __future__ import annotations
+
+import unicodedata
 
 from django import template
 from django.utils.html import escape
@@ -28,3 +30,9 @@ def capacity_bar(row: PoolRow, small: bool = False) -> SafeString:
 def query_url(query: PoolQuery | VolumeQuery, **changes: str) -> str:
     """The address of the list with some of it changed."""
     return query.url(**changes)
+
+
+@register.filter
+def plainly(name: str) -> str:
+    """A name whose invisible characters are seen: one that turns the direction of writing makes "iso.exe" of "exe.osi"."""
+    return "".join(f"[U+{ord(each):04X}]" if unicodedata.category(each) in ("Cc", "Cf", "Zl", "Zp") else each for each in name)

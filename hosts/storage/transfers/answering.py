@@ -68,6 +68,7 @@ def state(incoming: Incoming) -> dict[str, Any]:
         "size": incoming.size_bytes,
         "phase": job.phase if job else "",
         "error": job.error if job else "",
+        "warning": str((job.result or {}).get("warning", "")) if job else "",
         "sha256": incoming.digest,
         "job": incoming.job_id,
     }

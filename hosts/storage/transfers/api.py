@@ -50,6 +50,7 @@ class UploadOut(Schema):
     size: int
     phase: str
     error: str
+    warning: str = Field(description="it is whole, but not what its name says")
     sha256: str = Field(description="of what came, once all of it is there")
     job: int | None
     created_at: datetime

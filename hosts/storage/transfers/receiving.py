@@ -259,7 +259,15 @@ class Receiving:
         now = timezone.now()
         incoming.note(done_at=now, ended_at=now)
         self.work.log(f"It is {image.format}, a disk of {image.virtual_bytes / 2**30:.2f} GiB. SHA-256 {incoming.digest}")
-        return {**(self._result() or {}), "format": image.format}
+        return {**(self._result() or {}), "format": image.format, "warning": self._warning(image)}
+
+    def _warning(self, image: images.Image) -> str:
+        """What is whole and still not what its name says: often the page of a server that did not have the file."""
+        if not self.place.name.lower().endswith(".iso") or image.format == "iso":
+            return ""
+        words = "Its name ends with .iso, but it is no installation image."
+        self.work.log(words)
+        return words
 
     def _compare(self) -> None:
         """With the sum that the person gave. Another kind than ours is taken from what the host has."""

@@ -162,6 +162,17 @@ def test_a_pool_in_another_one_needs_a_word(host: Host, manager: Client) -> None
     assert same.status_code == 422 and "is there already" in text_of(same)
 
 
+def test_a_pool_removed_a_moment_ago_is_in_nobodys_way(host: Host, manager: Client) -> None:
+    """Its row is there until the host is read again."""
+    pool = a_pool(host)
+    address, data = new(host, path="/srv/pool", name="images")
+    assert manager.post(address, data, headers=ASYNC).status_code == 422
+    job = asked_of(manager.post(reverse("storage:pool-remove", args=[pool.pk]), {"typed": "images"}, headers=ASYNC))
+    assert manager.post(address, data, headers=ASYNC).status_code == 422  # it has not ended
+    Job.objects.filter(pk=job.pk).update(state=State.DONE, finished_at=timezone.now())
+    asked_of(manager.post(address, data, headers=ASYNC))
+
+
 def test_what_failed_is_told_with_the_form_as_it_was(host: Host, manager: Client) -> None:
     address, data = new(host, "iscsi", password=PASSWORD)
     job = asked_of(manager.post(address, data, headers=ASYNC))

@@ -131,3 +131,30 @@ def test_a_download_says_when_nobody_reads_it(pool: Pool, settings: Any) -> None
     assert answer.status_code == 503 and "Retry-After" in answer.headers, answer.content
     assert AuditEntry.objects.filter(action="hosts.storage.transfers.download", subject="disk.raw", actor="root").exists()
     assert call("GET", f"pools/{pool.pk}/volumes/other.raw/content").status_code == 404
+
+
+def test_files_come_only_into_pools_that_take_them(pool: Pool) -> None:
+    """libvirt writes no bytes into Ceph, makes no unit of a target and no partition by any name."""
+    others = [a_pool(pool.host, kind, kind) for kind in ("iscsi", "rbd", "disk")]
+    for other in others:
+        answer = begin(other, "new.iso")
+        assert answer.status_code == 409 and "of this kind" in answer.json()["error"], answer.content
+        assert call("POST", f"pools/{other.pk}/fetch", {"url": "https://mirror.example/a.iso"}).status_code == 409
+    browser = Client()
+    browser.force_login(inventory.User.objects.get(username="root"))
+    page = browser.get("/storage/uploads/").content.decode()
+    assert f"/storage/pools/{pool.pk}/uploads/" in page
+    for other in others:
+        assert f"/storage/pools/{other.pk}/uploads/" not in page
+        assert f"/storage/pools/{other.pk}/uploads/" not in browser.get(f"/storage/pools/{other.pk}/").content.decode()
+
+
+def test_a_name_that_hides_something_is_shown_plainly_and_an_empty_file_says_so(pool: Pool) -> None:
+    Volume.objects.create(pool=pool, name="invoice\u202eosi.exe\n.iso", path="/srv/pool/a", format="iso", capacity_bytes=0)
+    Pool.objects.update(volume_count=1)
+    call("GET", "uploads")  # makes the person
+    browser = Client()
+    browser.force_login(inventory.User.objects.get(username="root"))
+    for path in ("/storage/isos/", f"/storage/pools/{pool.pk}/"):
+        page = browser.get(path).content.decode()
+        assert "<bdi>invoice[U+202E]osi.exe[U+000A].iso</bdi>" in page and ">empty</span>" in page, path

@@ -24,8 +24,8 @@ SECRETS = {"iscsi": "chap-s3cret-word", "rbd": "AQBhUg5gAAAAABAAMiYbz4WEUO4eGkuG
 # Their programs, kernel parts or servers are not there. What libvirt says to a start, in part; "" where it says nothing.
 ELSEWHERE = {"netfs": "nfs", "logical": "lvm2", "iscsi": "iscsi", "zfs": ""}
 
-# What libvirt says where a form of them is sent with “Start it now”.
-FAILS = {"netfs": "nfs", "logical": "lvm2", "iscsi": "iscsi", "zfs": "zfs"}
+# What libvirt says where a form of them is sent with “Start it now”. A ZFS pool that is not there it starts without a word; making one it can't.
+FAILS = {"netfs": "nfs", "logical": "lvm2", "iscsi": "iscsi", "zfs": "zpool"}
 
 
 @pytest.fixture(scope="module")
@@ -231,6 +231,7 @@ def test_the_form_of_each_kind_in_the_browser(kind: str, host: Host, stack: Stac
     with ExitStack() as ending:
         if kind in ("fs", "disk"):
             right |= {"device": ending.enter_context(_device(host, f"form-{kind}.img", 64)), "format": {"fs": "ext4", "disk": "gpt"}[kind]}
+        if kind in ("fs", "disk", "zfs"):
             page.locator("input[name=build][value=new]").check()
         _type(page, kind, right | {"path": ""} if "path" in WRONG[kind] else right)
         if kind in SECRETS:

@@ -128,6 +128,8 @@ def test_cancelled_refused_or_without_room_nothing_is_left(lab: Lab, stack: Stac
         assert ended["state"] == "failed" and words in ended["error"], ended
     right = _begin(stack, one, "right.iso", tus.iso(MIB), checksum=hashlib.sha512(tus.iso(MIB)).hexdigest())
     assert right.finish()["state"] == "done"
+    page = _begin(stack, one, "page.iso", b"<html>not found</html>" * 50).finish()  # whole, and not what its name says
+    assert page["state"] == "done" and "no installation image" in page["warning"], page
 
     names = {"cancelled.iso", "paused.iso", "wrong.iso", "hostile.qcow2", "packed.gz"}
     wait_until("nothing of it is there", lambda: not names & {path.name for path in _file(lab, one, "x").parent.iterdir()}, seconds=30)

@@ -62,6 +62,7 @@ def vpc(kind: int) -> bytes:
         (vpc(3), Image("vpc", 1 << 30)),
         (bytes(4096), Image("raw", 4096)),
         (bytes(32769) + b"CD001".ljust(2048, b"\0"), Image("iso", 32769 + 2048)),
+        (bytes(32769) + b"BEA01".ljust(2048, b"\0"), Image("iso", 32769 + 2048)),
     ],
 )
 def test_taken(data: bytes, expected: Image) -> None:
