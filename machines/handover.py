@@ -41,6 +41,7 @@ class Arrival:
     uuid: str
     before_our_eyes: bool
     moved: bool
+    runs: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +120,8 @@ def _chosen(arrival: Arrival, rows: list[Machine], ours: set[int], tried: set[in
     row = (present or rows)[0]
     if arrival.before_our_eyes:
         return row
-    return row if (arrival.moved or row.pk in left) and not _is_seen_running(row) else None
+    stayed = arrival.runs and row.pk in left
+    return row if (arrival.moved or stayed) and not _is_seen_running(row) else None
 
 
 def _is_seen_running(row: Machine) -> bool:

@@ -173,7 +173,9 @@ def is_left_behind(seen: MachineSeen) -> bool:
 
 def _arrival(seen: MachineSeen, after: Known, events: Sequence[Event], *, came: bool) -> Arrival:
     told = any(event.event in ("started", "resumed") and event.detail in handover.BY_MIGRATION for event in events)
-    return Arrival(seen.uuid, before_our_eyes=after.active and (came or told), moved=seen.reason in (*handover.BY_MIGRATION, handover.STAYED))
+    return Arrival(
+        seen.uuid, before_our_eyes=after.active and (came or told), moved=seen.reason in (*handover.BY_MIGRATION, handover.STAYED), runs=after.active
+    )
 
 
 def is_read(known: Known | None, seen: MachineSeen) -> bool:

@@ -191,3 +191,12 @@ def test_one_that_ended_as_it_came_is_off_there_with_its_row(machine: Machine, h
     inventory.write(here.pk, [gone], known.ids)
     _sees(there, _seen(State.OFF, "crashed"))
     _is_whole(machine, there)
+
+
+def test_what_is_ended_of_it_here_takes_no_row_back(machine: Machine, here: Host, there: Host) -> None:
+    """Its guest went over by post-copy and was lost there; the half that was left here is ended and forgotten."""
+    _moves(machine, there, host_id=here.pk)
+    _sees(there, _seen(reason="postcopy"), ("resumed", "postcopy"))
+    _sees(there, _seen(State.OFF, "crashed"))
+    _sees(here, _seen(State.OFF, "destroyed"), ("stopped", "destroyed"))
+    assert Machine.objects.get(pk=machine.pk).host_id == there.pk
