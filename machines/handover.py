@@ -2,7 +2,7 @@
 
 Whose row is it, when a host shows a machine that it did not have before?
 
-1. that of the machine which a job of ours moves to just this host;
+1. that of the machine which a job of ours moves to just this host, or was to move when its old host does not have it any more;
 2. that of the only other host, when the machine came over before our eyes (`arrived`);
 3. the same when it was found here, said to have been moved or moved away from here by a job of ours, and nobody sees it run where its row says;
 4. else it is another machine with the same uuid: a conflict that is shown, not guessed.
@@ -66,8 +66,8 @@ def origins(host_id: int, arrivals: Collection[Arrival]) -> dict[str, Origin]:
     if not others:
         return {}
     rows_found = [row.pk for found in others.values() for row in found]
-    ours, left = _moved_here(host_id, rows_found), _moved_away(host_id, rows_found)
-    chosen = {uuid: _chosen(by_uuid[uuid], found, ours, left) for uuid, found in others.items()}
+    (ours, tried), left = _moved_here(host_id, rows_found), _moved_away(host_id, rows_found)
+    chosen = {uuid: _chosen(by_uuid[uuid], found, ours, tried, left) for uuid, found in others.items()}
     return {uuid: _origin(row) for uuid, row in chosen.items() if row}
 
 
@@ -109,8 +109,8 @@ def absorb(old: int, into: int) -> None:
     Grant.objects.filter(scope=Scope.MACHINE, object_id=old).delete()
 
 
-def _chosen(arrival: Arrival, rows: list[Machine], ours: set[int], left: set[int]) -> Machine | None:
-    moved = [row for row in rows if row.pk in ours]
+def _chosen(arrival: Arrival, rows: list[Machine], ours: set[int], tried: set[int], left: set[int]) -> Machine | None:
+    moved = [row for row in rows if row.pk in ours or (row.pk in tried and row.gone_at is not None)]
     if moved:
         return moved[0]
     present = [row for row in rows if row.gone_at is None]
@@ -126,12 +126,14 @@ def _is_seen_running(row: Machine) -> bool:
     return row.gone_at is None and row.host.state == HostState.ONLINE and row.state in ACTIVE_STATES
 
 
-def _moved_here(host_id: int, machine_ids: list[int]) -> set[int]:
-    """Those that jobs of ours move to this host, or have just moved and nobody has shown here yet."""
-    recent = Q(state__in=ACTIVE) | Q(state=JobState.DONE, finished_at__gt=timezone.now() - _LATEST)
+def _moved_here(host_id: int, machine_ids: list[int]) -> tuple[set[int], set[int]]:
+    """Those that jobs of ours move to this host, or have just moved and nobody has shown here yet; and those of which such a job did not end well."""
+    recent = Q(state__in=ACTIVE) | Q(finished_at__gt=timezone.now() - _LATEST)
     arrived = Event.objects.filter(machine_id=OuterRef("subject_id"), kind="moved", at__gte=OuterRef("started_at"))
     theirs = Job.objects.filter(recent, ~Exists(arrived), kind=MOVE, subject_type="machine", subject_id__in=machine_ids, params__target=host_id)
-    return set(theirs.filter(started_at__isnull=False).values_list("subject_id", flat=True))
+    found = list(theirs.filter(started_at__isnull=False).values_list("subject_id", "state"))
+    well = {pk for pk, state in found if state in (*ACTIVE, JobState.DONE)}
+    return well, {pk for pk, _ in found} - well
 
 
 def _moved_away(host_id: int, machine_ids: list[int]) -> set[int]:

@@ -12,7 +12,7 @@ from channels.layers import get_channel_layer
 from django.db import close_old_connections
 
 from consoles import beats, lending, sessions
-from consoles.bridge import claims
+from consoles.bridge import claims, memory
 from consoles.bridge.closing import Closing, Code
 from consoles.bridge.registry import Registry
 from live.facts import GROUP
@@ -38,6 +38,7 @@ class Guard:
         self._wake = threading.Event()
         self._saw_at = time.monotonic()
         self._beat_at = 0.0
+        self._turnover = 0  # as it was when memory was given back
         self._tidy_at = time.monotonic() + _TIDY_SECONDS
         self._over = False
         self._ear: asyncio.AbstractEventLoop | None = None
@@ -97,6 +98,9 @@ class Guard:
         if traffic := self._registry.traffic():
             sessions.still_open(traffic)
         sessions.end_of_the_dead()
+        if self._registry.turnover != self._turnover:
+            self._turnover = self._registry.turnover
+            memory.give_back()
         if now >= self._tidy_at:
             self._tidy_at = now + _TIDY_SECONDS
             sessions.forget_old()

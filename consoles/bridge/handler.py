@@ -6,11 +6,12 @@ import contextlib
 import io
 import logging
 import socket
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import redis
 from django.conf import settings
-from django.db import DatabaseError, connections
+from django.db import DatabaseError
 from django.http import parse_cookie
 from websockify.websockifyserver import WebSockifyRequestHandler
 
@@ -19,6 +20,7 @@ from accounts.models import User
 from accounts.setup import digest
 from consoles import actions, tickets
 from consoles.bridge import reach, rfb, spice
+from consoles.bridge.aside import aside
 from consoles.bridge.claims import Claim, refused
 from consoles.bridge.closing import Closing, Code
 from consoles.bridge.framing import BrowserSocket, Garbage
@@ -36,6 +38,18 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _MARK = "ticket."
+
+
+@dataclass(frozen=True)
+class _Opened:
+    """A console whose display is reached. `run`: of the machine; `typed`: what the browser has said to the display already."""
+
+    ticket: Ticket
+    machine: Machine
+    run: int
+    display: socket.socket
+    console: Console
+    typed: bytes
 
 
 class Handler(WebSockifyRequestHandler):
@@ -114,38 +128,52 @@ class Handler(WebSockifyRequestHandler):
         except Exception:
             logger.exception("a console stumbled")
             closing = Closing(Code.UNREACHABLE, "The console service made a mistake. It is in its log.")
-        finally:
-            connections.close_all()
         say_farewell(self.request, closing)
 
     def _console(self) -> Closing:
+        opened = aside(self._open)
+        ended = Closing(Code.NORMAL, "The browser went away.")
+        try:
+            with contextlib.closing(opened.display):
+                ended = opened.console.pump.run(opened.typed)
+        finally:
+            ended = aside(lambda: self._close(opened, ended))
+        return ended
+
+    def _open(self) -> _Opened:
+        """Everything up to where bytes are only carried. Raises Closing, after the place is given back."""
         ticket, user, claim = self._admit()
         machine = Machine.objects.select_related("host").get(pk=ticket.machine_id)
-        console: Console | None = None
-        closing = Closing(Code.NORMAL, "The browser went away.")
         try:
             self.server.registry.enter(ticket)
         except Closing as refusal:
             self._note(machine.name, user, refusal.words)
             raise
-        try:
-            reached = self._reach(ticket, machine)
-            with contextlib.ExitStack() as ending:
-                ending.callback(reached.socket.close)
+        console: Console | None = None
+        why = "The browser went away."
+        with contextlib.ExitStack() as undoing:
+            undoing.callback(lambda: self.server.registry.leave(ticket, console, why))
+            try:
+                reached = self._reach(ticket, machine)
+                undoing.callback(reached.socket.close)
                 display, typed, sieve = self._introduce(reached, ticket)
-                ending.callback(display.close)
+                undoing.callback(display.close)
                 console = Console(claim, Pump(self.request, display, sieve))
                 self.server.registry.carry(ticket, console, user, machine, self._address)
-                connections.close_all()  # a console may last for days
-                closing = console.pump.run(typed)
-            if isinstance(closing, DisplayGone):
-                closing = reach.why_gone(machine, reached.run)
-        except Closing as refusal:
-            closing = refusal
-            self._note(machine.name, user, refusal.words)
+            except Closing as refusal:
+                why = refusal.words
+                self._note(machine.name, user, why)
+                raise
+            undoing.pop_all()
+        return _Opened(ticket, machine, reached.run, display, console, typed)
+
+    def _close(self, opened: _Opened, ended: Closing) -> Closing:
+        try:
+            if isinstance(ended, DisplayGone):
+                ended = reach.why_gone(opened.machine, opened.run)
         finally:
-            self.server.registry.leave(ticket, console, closing.words)
-        return closing
+            self.server.registry.leave(opened.ticket, opened.console, ended.words)
+        return ended
 
     def _reach(self, ticket: Ticket, machine: Machine) -> reach.Reached:
         if ticket.kind == Kind.SERIAL:

@@ -53,6 +53,7 @@ class Registry:
         self._lock = threading.Lock()
         self._sessions: dict[str, _Session] = {}
         self._leaving = False
+        self.turnover = 0  # consoles that were opened or closed
 
     def enter(self, ticket: Ticket) -> None:
         """Reserve a place for one more socket. Raises Closing where there is none."""
@@ -68,6 +69,7 @@ class Registry:
                 with transaction.atomic():
                     session.row = sessions.begin(ticket, user, machine, address=address, bridge=self.bridge)
             session.consoles.add(console)
+            self.turnover += 1
         if self._leaving:
             console.pump.end(_GOING)
 
@@ -76,6 +78,7 @@ class Registry:
         with self._lock:
             session = self._sessions[ticket.session]
             session.sockets -= 1
+            self.turnover += 1
             if console in session.consoles:
                 session.consoles.discard(console)
                 session.shown += console.pump.shown

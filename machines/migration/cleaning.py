@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 
 from machines.migration import carrying, disks
 from machines.migration.hosting import Hosted, is_arriving, is_half, is_on, lives, quietly, stands_on_its_way
 from virt import machine as virt_machine
 from virt import migration, sharing
-from virt.errors import HostUnreachable, VirtError
+from virt.errors import HostUnreachable, NotFound, VirtError
 
 # A libvirtd that was killed is back in a moment, and what it left there may be running.
 _PATIENCE, _PAUSE = 15.0, 1.0
@@ -95,12 +96,13 @@ def clean_target(hosted: Hosted) -> None:
 def remove_husk(hosted: Hosted) -> None:
     """It lives on the target: what libvirt left of it on the source goes."""
     here, there = hosted.on_source(), hosted.on_target()
-    if here is None or not (lives(there) or (is_half(here) and there is not None)):
+    if here is None or not (lives(there) or (there is not None and (is_half(here) or hosted.went_over))):
         return
     if stands_on_its_way(here):
         virt_machine.force_off(hosted.source, hosted.uuid)
         hosted.work.log(f"What was left of it on {hosted.source_host.name} was ended: it stood still there.")
         here = hosted.on_source()
     if here is not None and not is_on(here) and hosted.options.undefine:
-        migration.forget(hosted.source, hosted.uuid)
-        hosted.work.log(f"Its definition was removed from {hosted.source_host.name}.")
+        with suppress(NotFound):  # libvirt was quicker
+            migration.forget(hosted.source, hosted.uuid)
+            hosted.work.log(f"Its definition was removed from {hosted.source_host.name}.")

@@ -11,7 +11,7 @@ from django.db import DatabaseError
 from django.db import connection as database
 
 from hosts.connections import another_to
-from machines.migration.hosting import Hosted, facts
+from machines.migration.hosting import Hosted, facts, is_on
 from virt import machine as virt_machine
 from virt import migration
 from virt.connection import Connection
@@ -44,6 +44,8 @@ class Progress:
         """One look at the source; None when libvirt does not work on it."""
         stats = migration.running(connection, self._hosted.uuid)
         if stats is None:
+            if self.post_copy and self._is_dead(connection):
+                self._say(f"It ended on {self._hosted.source_host.name} before all of its memory had gone over: it can't go on. Cancel ends it.")
             return None
         self._keep_limits(connection)
         self._may_go_over(connection, stats)
@@ -68,12 +70,21 @@ class Progress:
 
     def stop(self, connection: Connection) -> None:
         """The person asked for it. Once the guest has gone over there is no way back, and that is said."""
+        if self.post_copy and self._is_dead(connection):
+            # libvirt's target (seen with 9.0) waits for the rest for ever, and holds the machine.
+            virt_machine.force_off(self._hosted.target, self._hosted.uuid)
+            return
         if self.post_copy:
             if not self._refused:
                 self._refused = True
                 self._hosted.work.log("It can't be stopped any more: the guest runs on the target already, and its memory follows.")
             return
         virt_machine.abort_job(connection, self._hosted.uuid)
+
+    def _is_dead(self, connection: Connection) -> bool:
+        """Its QEMU on the source has ended, and with it the memory that was there still."""
+        seen = virt_machine.read(connection, self._hosted.uuid)
+        return seen is not None and not is_on(seen) and seen.reason != "migrated"
 
     def _keep_limits(self, connection: Connection) -> None:
         """The longest downtime is taken only once it runs; both may be changed meanwhile."""
@@ -88,11 +99,13 @@ class Progress:
     def _may_go_over(self, connection: Connection, stats: Stats) -> None:
         if not self._hosted.options.post_copy or self.post_copy or stats.iteration < _ROUNDS_BEFORE_POST_COPY:
             return
+        self._hosted.record.keep(went_over=True)
         self.post_copy = True  # said before it is asked for: whoever stops it now would lose the guest
         try:
             migration.start_post_copy(connection, self._hosted.uuid)
         except VirtError:
             self.post_copy = False
+            self._hosted.record.keep(went_over=False)
             raise
         self._hosted.work.log("The guest goes over now; the rest of its memory follows.")
 

@@ -63,6 +63,11 @@ class Hosted:
         move, _ = Move.objects.get_or_create(job=self.work.job, defaults={"uuid": self.uuid, "source": self.source_host, "target": self.target_host})
         return move
 
+    @property
+    def went_over(self) -> bool:
+        """Whether it was asked to go over before its memory (post-copy): what the target has then is newer than what is here."""
+        return bool(self.record.kept.get("went_over"))
+
     def limits(self) -> dict[str, int]:
         """What somebody changed since it began."""
         return dict(Move.objects.filter(job=self.work.job).values_list("limits", flat=True).first() or {})
@@ -99,14 +104,14 @@ def stands_on_its_way(here: MachineSeen | None) -> bool:
 
 
 def has_arrived(hosted: Hosted) -> bool:
-    """It is on the target, and lives nowhere else."""
+    """It is on the target, and lives nowhere else. (A guest that went over may have ended there; what is left on the source is not the machine then.)"""
     here = hosted.on_source()
     if is_on(here) and not stands_on_its_way(here):
         return False
     there = hosted.on_target()
     if is_half(here):
-        return there is not None and not is_on(there)  # the guest went over, and ended there
-    return lives(there) or (there is not None and here is None)
+        return there is not None and not is_half(there) and not is_arriving(there)
+    return lives(there) or (there is not None and (here is None or hosted.went_over))
 
 
 def quietly(deed: Callable[[], T]) -> T | None:

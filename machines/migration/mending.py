@@ -12,7 +12,7 @@ import time
 from hosts.connections import another_to
 from machines.migration import ways
 from machines.migration.following import followed
-from machines.migration.hosting import Hosted, is_half
+from machines.migration.hosting import Hosted, has_arrived, is_half
 from virt import migration
 from virt.errors import OperationFailed, VirtError
 from virt.migration import Order
@@ -54,7 +54,7 @@ def mended(hosted: Hosted) -> bool:
         try:
             _send_rest(hosted)
             return True
-        except VirtError as exc:  # or QEMU waits for its own link still, and goes on by itself when that is back
+        except VirtError as exc:  # that QEMU waits for its own link still, perhaps
             said = _tell(hosted, exc, said)
         if time.monotonic() > until or not _sleep(hosted, pause):
             raise Halved(
@@ -62,7 +62,7 @@ def mended(hosted: Hosted) -> bool:
                 "It stands still, and nothing is lost. Bring the link back, then resume the move; neither half may be ended before."
             )
         pause = min(2 * pause, _LONGEST_PAUSE)
-    return False
+    return has_arrived(hosted)  # it went on by itself meanwhile
 
 
 def _tell(hosted: Hosted, exc: VirtError, before: str) -> str:

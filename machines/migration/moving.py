@@ -87,7 +87,7 @@ def arrive(hosted: Hosted) -> dict[str, object]:
 def _torn(hosted: Hosted) -> str:
     """What became of a guest that had gone over, when one of the two QEMUs ended before all of its memory had followed; "" where that did not happen."""
     target = hosted.target_host.name
-    if is_half(hosted.on_source()):  # and it has arrived, so nothing runs there
+    if hosted.went_over and hosted.on_source() is not None and not is_on(hosted.on_target()):
         return f"It went over to {target} and ended there before all of its memory had come: it is off, as after a power cut."
     until = time.monotonic() + _SETTLES
     while is_half(hosted.on_target()):

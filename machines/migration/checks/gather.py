@@ -15,9 +15,11 @@ from hosts.models import Host
 from hosts.networks.models import Network
 from hosts.storage.models import Pool, Volume
 from jobs.models import ACTIVE, Job
+from jobs.models import State as JobState
 from machines.hardware.models import LiveDefinition
 from machines.migration import ways
 from machines.migration.checks.facts import Case, Drive, Guest, Link, Place, Reach, Shelf, Store, Way
+from machines.migration.models import Move
 from machines.models import ACTIVE_STATES, Definition, Machine
 from machines.snapshots.models import Snapshot
 from virt.errors import Invalid
@@ -230,6 +232,13 @@ class Ground:
     def _named_paths(self) -> set[str]:
         return {volume.path for volume in self._volumes_by_name.values()}
 
+    @cached_property
+    def _left_behind(self) -> set[tuple[int, str, str]]:
+        """(host, machine's uuid, path) of disks that a move of ours copied from there: what lies there still is as old as that."""
+        uuids = {machine.uuid for machine in self.machines.values()}
+        moves = Move.objects.filter(source__in=self.hosts, uuid__in=uuids, job__state=JobState.DONE).only("source_id", "uuid", "kept")
+        return {(move.source_id, move.uuid, copy[0]) for move in moves for copy in move.kept.get("copies", {}).values()}
+
     def _store(self, guest: Guest, drive: Drive, target: Place) -> Store:
         if drive.kind == "network":
             return Store.SHARED
@@ -239,9 +248,9 @@ class Ground:
             same = mine.pool.kind == theirs.pool.kind and mine.pool.source == theirs.pool.source
             if same and mine.pool.kind in SHARED_KINDS and mine.pool.source:
                 return Store.SHARED
-            if mine.capacity_bytes == theirs.capacity_bytes and mine.pool.capacity_bytes == theirs.pool.capacity_bytes:
-                return Store.SEEN
-            return Store.LOCAL
+            if mine.capacity_bytes != theirs.capacity_bytes or mine.pool.capacity_bytes != theirs.pool.capacity_bytes:
+                return Store.LOCAL
+            return Store.LOCAL if (target.id, guest.uuid, drive.source) in self._left_behind else Store.SEEN
         if drive.is_medium:
             if theirs and theirs.pool.is_active:
                 return Store.SEEN

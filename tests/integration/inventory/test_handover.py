@@ -180,3 +180,14 @@ def test_a_half_that_is_left_behind_is_nobodys_row(machine: Machine, here: Host,
     _sees(there, _seen())
     _is_whole(machine, there)
     assert not Machine.objects.get().is_half
+
+
+def test_one_that_ended_as_it_came_is_off_there_with_its_row(machine: Machine, here: Host, there: Host) -> None:
+    """The job failed, since its guest was lost on the way; its old host has nothing of it any more."""
+    _moves(machine, there, host_id=here.pk, state="failed", finished_at=timezone.now())
+    known = inventory.load(here.pk)
+    gone = inventory.vanished(UUID, known.known[UUID], (), timezone.now())
+    assert gone
+    inventory.write(here.pk, [gone], known.ids)
+    _sees(there, _seen(State.OFF, "crashed"))
+    _is_whole(machine, there)

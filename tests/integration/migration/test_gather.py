@@ -9,9 +9,11 @@ import pytest
 from hosts.models import Host
 from hosts.networks.models import Network
 from hosts.storage.models import Volume
+from jobs.models import Job
 from machines.migration.checks.facts import Reach, Store, Way
 from machines.migration.checks.gather import Ground
 from machines.migration.checks.rules import blockers, judge
+from machines.migration.models import Move
 from machines.models import Machine
 from machines.snapshots.models import Snapshot
 from tests.integration.migration.conftest import GIB, a_machine
@@ -49,6 +51,20 @@ def test_the_same_name_at_the_same_path_is_the_same_file_only_when_its_size_is(h
     assert ground.case(ground.guests[machine.pk], hosts[1].pk).stores == {"vda": Store.SEEN}
     Volume.objects.filter(pool__host=hosts[2]).update(capacity_bytes=GIB)
     assert Ground(hosts, [machine]).case(ground.guests[machine.pk], hosts[2].pk).stores == {"vda": Store.LOCAL}
+
+
+def test_what_a_move_left_behind_is_not_the_disk_that_came(hosts: list[Host]) -> None:
+    """On two hosts of the same make nothing else tells: it went from h2 to h1 with its disk, whose old copy lies on h2 still. It goes back with it."""
+    machine = a_machine(hosts[0], pool="local", shared=True)
+    path = machine.disks[0]["source"]
+    usual = {"kind": "machines.migration.move", "subject_type": "machine", "subject_id": machine.pk, "subject_name": machine.name, "host_id": hosts[1].pk}
+    job = Job.objects.create(state="failed", **usual)
+    Move.objects.create(job=job, uuid=machine.uuid, source=hosts[1], target=hosts[0], kept={"copies": {"vda": [path, path, 1]}})
+    assert Ground(hosts, [machine]).case(Ground(hosts, [machine]).guests[machine.pk], hosts[1].pk).stores == {"vda": Store.SEEN}
+    Job.objects.update(state="done")
+    ground = Ground(hosts, [machine])
+    assert ground.case(ground.guests[machine.pk], hosts[1].pk).way == Way({"vda": "local"})
+    assert ground.case(ground.guests[machine.pk], hosts[2].pk).stores == {"vda": Store.SEEN}
 
 
 @pytest.mark.parametrize(

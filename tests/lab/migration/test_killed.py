@@ -87,6 +87,12 @@ def test_somebody_dies(death: Death, it: Moving, stack: Stack, lab: Lab) -> None
     number, digest = it.number, it.digest(24)
     before = it.files_on(source, LOCAL)
     job = _die(death, it, stack, source, target)
+    if (death.who, death.phase) == ("qemu-source", "post-copy"):
+        try:
+            wait_until("it is said", lambda: "it can't go on" in stack.job(job)["phase"], seconds=30)
+        except AssertionError:
+            raise AssertionError((dict(stack.job(job)), it.where(lab), stack.log[-2000:])) from None
+        stack.api.request("POST", f"jobs/{job}/cancel")
     ended = stack.wait_job(job, seconds=100)
     wait_until("both are online", lambda: all(stack.host(name)["state"] == "online" for name in ("h1", "h2")), seconds=40)
 
