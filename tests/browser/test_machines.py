@@ -82,7 +82,8 @@ def test_machines_come_get_a_name_and_go(tab: Tab, hosts: list[FleetHost]) -> No
         expect(foot).to_contain_text(f"{known + 1} machines")
         domain.rename("passing-through")
         expect(_row(page, "passing-through")).to_be_visible()
-        _row(page, "passing-through").get_by_role("link", name="passing-through", exact=True).click()
+    _row(page, "passing-through").get_by_role("link", name="passing-through", exact=True).click()
+    page.wait_for_url("**/machines/*/")
     tab.wait_live()
     with tab.without_reload():
         with _domain(hosts[0], "passing-through") as domain:

@@ -145,3 +145,9 @@ def test_what_the_command_line_refuses(uri: str, consoles: str, said: str) -> No
     with pytest.raises(CommandError, match="not for a host of the kind tcp"):
         run("add", "a", "qemu+tcp://h/system", "--key-file", "/etc/hostname")
     assert not Host.objects.exists()
+
+
+def test_a_way_that_there_is_not_is_said_on_the_page(as_admin: Client) -> None:
+    page = text_of(as_admin.post("/hosts/add/", {**THROUGH, "console_way": "telnet"}))
+    assert "telnet is not one of the available choices" in page
+    assert not Host.objects.exists()

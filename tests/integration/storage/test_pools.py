@@ -162,6 +162,27 @@ def test_a_pool_in_another_one_needs_a_word(host: Host, manager: Client) -> None
     assert same.status_code == 422 and "is there already" in text_of(same)
 
 
+def test_each_dialog_is_a_page_too_with_one_heading_of_the_first_level(host: Host, manager: Client) -> None:
+    pool = a_pool(host)
+    Volume.objects.create(pool=pool, name="a.raw", path="/srv/pool/a.raw", format="raw", capacity_bytes=2**20)
+    of_pool = [
+        "storage:pool-xml",
+        "storage:pool-build",
+        "storage:pool-remove",
+        "storage:pool-password",
+        "storage:create",
+        "transfers:uploads",
+        "transfers:fetch",
+    ]
+    pages = [reverse(name, args=[pool.pk]) for name in of_pool]
+    pages += [reverse(f"storage:{name}", args=[pool.pk, "a.raw"]) for name in ("clone", "resize", "wipe", "delete")]
+    for page in (*pages, reverse("storage:choose-host"), reverse("transfers:everywhere")):
+        text = text_of(manager.get(page))
+        assert text.count("<h1") == 1, page
+        piece = text_of(manager.get(page, headers={"WV-Fragment": "dialog"}))
+        assert "<h2" in piece and "<h1" not in piece, page
+
+
 def test_a_pool_removed_a_moment_ago_is_in_nobodys_way(host: Host, manager: Client) -> None:
     """Its row is there until the host is read again."""
     pool = a_pool(host)

@@ -177,20 +177,23 @@ async def test_one_request_at_a_time_and_a_closed_spool_takes_nothing(upload: st
     assert spool.accepted(upload) == 0 and content(mine) == b""
 
 
-async def test_a_yes_is_good_for_a_moment_and_for_the_same_asker_only(upload: str, mine: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("who", "prefix"), zip((b"cookie", b"authorization"), pump.PREFIXES, strict=True))
+async def test_a_yes_is_good_for_a_moment_and_for_the_same_asker_only(
+    who: bytes, prefix: str, upload: str, mine: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     asked = 0
 
     async def django(scope: Any, receive: Any, send: Any) -> None:
         nonlocal asked
         asked += 1
-        allowed = (b"cookie", b"mine") in scope["headers"]
+        allowed = (who, b"mine") in scope["headers"]
         response = tus.let_in(upload, 100, timezone.now()) if allowed else tus.answer(404)
         await send({"type": "http.response.start", "status": response.status_code, "headers": [(n.encode(), v.encode()) for n, v in response.items()]})
         await send({"type": "http.response.body", "body": b""})
 
     one = Pump(django, django)
 
-    async def send_one(offset: int, cookie: bytes = b"mine", upload: str = upload, length: int = 1) -> int:
+    async def send_one(offset: int, value: bytes = b"mine", upload: str = upload, length: int = 1) -> int:
         said: list[Any] = []
 
         async def receive() -> Any:
@@ -200,14 +203,14 @@ async def test_a_yes_is_good_for_a_moment_and_for_the_same_asker_only(upload: st
             said.append(message)
 
         told = [(b"content-type", b"application/offset+octet-stream"), (b"upload-offset", str(offset).encode()), (b"content-length", str(length).encode())]
-        await one({"type": "http", "method": "PATCH", "path": f"{pump.PREFIXES[0]}{upload}/", "headers": [*told, (b"cookie", cookie)]}, receive, send)
+        await one({"type": "http", "method": "PATCH", "path": f"{prefix}{upload}", "headers": [*told, (who, value)]}, receive, send)
         return int(said[0]["status"])
 
     mine.open(0)
     assert [await send_one(0), await send_one(1), await send_one(2)] == [204, 204, 204]
     assert asked == 1
-    assert await send_one(3, cookie=b"another's") == 404
-    assert await send_one(3, upload=str(uuid.uuid4()), cookie=b"another's") == 404
+    assert await send_one(3, value=b"another's") == 404
+    assert await send_one(3, upload=str(uuid.uuid4()), value=b"another's") == 404
     assert await send_one(99, length=2) == 400  # beyond the end: seen without Django too
     assert asked == 3
     monkeypatch.setattr(pump, "_YES_SECONDS", -1.0)
