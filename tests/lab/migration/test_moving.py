@@ -169,8 +169,8 @@ def test_a_link_that_breaks_after_the_guest_went_over(wanderer: Moving, moving: 
     target = lab["h2" if source.name == "h1" else "h1"]
     notice_sooner(source)
     wait_until("it is followed again", lambda: moving.host(source.name)["state"] == "online", seconds=20)
+    it.guest.wait_for_agent()  # first: a question that its libvirtd lost would be waited for as long as patience lasts
     it.be_patient()
-    it.guest.wait_for_agent()
     it.remember_in_memory("whole")
     it.write("before")
     it.change_faster()
@@ -195,8 +195,8 @@ def test_a_link_that_breaks_after_the_guest_went_over(wanderer: Moving, moving: 
     assert resumed["state"] == "done", resumed
     it.is_only_on(target.name, it.number)
     there = it.on(target.name)
-    there.be_patient()
     there.guest.wait_for_agent()
+    there.be_patient()
     there.change_slower()
     assert (there.word, there.in_memory) == ("before", "whole")
     assert moving.machine("wanderer")["reason"] not in HALF
