@@ -1,4 +1,4 @@
-"""The websocket of a browser: websockify's, with limits on what a stranger may send, and without copies on the way out."""
+"""The websocket of a browser: websockify's, with limits on what a stranger may send, and without copies of ours on the way out."""
 
 from __future__ import annotations
 
@@ -11,8 +11,6 @@ from typing import Any, ClassVar
 from websockify.websocket import WebSocketWantReadError, WebSocketWantWriteError
 from websockify.websocketserver import HttpWebSocket
 
-from consoles.bridge.pipe import Pipe
-
 __all__ = ("BrowserSocket", "Garbage", "WebSocketWantReadError", "WebSocketWantWriteError")
 
 LARGEST_FRAME = 1 << 20  # from a browser; a pasted text is the largest thing that one sends
@@ -24,10 +22,7 @@ class Garbage(Exception):
 
 
 class BrowserSocket(HttpWebSocket):
-    """Speaks to the browser. `heard_at`: when the last bytes came from it (monotonic seconds).
-
-    `pipe`: while the display says much, its way here.
-    """
+    """Speaks to the browser. `heard_at`: when the last bytes came from it (monotonic seconds)."""
 
     subprotocol: ClassVar[str] = "binary"
 
@@ -35,8 +30,7 @@ class BrowserSocket(HttpWebSocket):
         super().__init__(handler)
         self.heard_at = time.monotonic()
         self._send_buffer = b""
-        self.pipe: Pipe | None = None
-        self._before = b""
+        self._head, self._rest = b"", memoryview(b"")  # of the frame that is under way
 
     def select_subprotocol(self, protocols: list[str]) -> str:
         """Never the ticket, which stands beside it."""
@@ -50,49 +44,21 @@ class BrowserSocket(HttpWebSocket):
     @property
     def is_congested(self) -> bool:
         """Whether bytes wait for the browser to take them."""
-        return bool(self._send_buffer) or self._is_pouring
-
-    @property
-    def _is_pouring(self) -> bool:
-        """A frame is under way whose rest is in the pipe: nothing else may go before it."""
-        return self.pipe is not None and self.pipe.held > 0
+        return bool(self._send_buffer) or bool(self._rest)
 
     def show(self, data: memoryview) -> None:
-        """Send one message; what the network does not take at once waits in the buffer."""
-        if self.is_congested:
-            self._send_buffer += _head(len(data)) + bytes(data)
-            return
-        head = _head(len(data))
-        try:
-            sent = self.raw.sendmsg([head, data])
-        except BlockingIOError:
-            sent = 0
-        if sent < len(head):
-            self._send_buffer = head[sent:] + bytes(data)
-        elif sent < len(head) + len(data):
-            self._send_buffer = bytes(data[sent - len(head) :])
-
-    def show_piped(self, size: int) -> None:
-        """Send one message, all that `pipe` holds; what the network does not take at once stays there. Nothing may wait before it."""
-        self._before = _head(size)
+        """Send one message. What the network does not take at once is taken from `data` later, which must stay as it is while `is_congested`."""
+        assert not self.is_congested
+        self._head, self._rest = _head(len(data)), data
         self._pour()
 
-    def open_pipe(self) -> Pipe:
-        self.pipe = Pipe()
-        return self.pipe
-
-    def close_pipe(self) -> None:
-        if self.pipe:
-            self.pipe.close()
-            self.pipe = None
-
     def _pour(self) -> None:
-        """The head of the frame that is under way, and its rest."""
-        assert self.pipe
+        """Of the frame that is under way, as much as the network takes."""
         with contextlib.suppress(BlockingIOError):
-            while self._before:
-                self._before = self._before[self.raw.send(self._before, socket.MSG_MORE) :]
-            self.pipe.pour(self.raw.fileno())
+            while self._rest:
+                sent = self.raw.sendmsg([self._head, self._rest]) if self._head else self.raw.send(self._rest)
+                of_head = min(sent, len(self._head))
+                self._head, self._rest = self._head[of_head:], self._rest[sent - of_head :]
 
     def flush(self) -> None:
         """Send what waits, as far as the network takes it."""
@@ -132,9 +98,8 @@ class BrowserSocket(HttpWebSocket):
 
     def _flush(self) -> None:
         """Whatever websockify sends (its own buffer) comes after the frame that is under way."""
-        if self._is_pouring:
-            self._pour()
-        if self._is_pouring:
+        self._pour()
+        if self._rest:
             raise WebSocketWantWriteError
         super()._flush()
 

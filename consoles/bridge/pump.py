@@ -12,20 +12,20 @@ from collections.abc import Callable
 
 from consoles.bridge.closing import Closing, Code
 from consoles.bridge.framing import BrowserSocket, Garbage
-from consoles.bridge.pipe import MOST_BYTES, Pipe
 from consoles.bridge.tls import TlsSocket
 
 logger = logging.getLogger(__name__)
 
 Sieve = Callable[[bytes], bytes]
 
-_CHUNK = 256 * 1024
-_MUCH, _LITTLE = 128 * 1024, 32 * 1024  # bytes at once
+# Much at a time is quick: with 256 KiB the same display is half as fast. Its pages become memory only when they are used.
+_CHUNK = 4 << 20
+_KEPT = 64 * 1024  # of them while the display says little
 _TURNS = 8  # a display that says much is heard so often before the browser is heard again
 _KNOCK_SECONDS = 20.0
 _SILENT_SECONDS = 70.0
 _FAREWELL_SECONDS = 1.0
-_STEP_SECONDS = 1.0
+_STEP_SECONDS, _BUSY_STEP_SECONDS = 1.0, 0.2
 _READ, _WRITE, _BROKEN = select.POLLIN, select.POLLOUT, select.POLLERR | select.POLLHUP | select.POLLNVAL
 
 
@@ -57,8 +57,9 @@ class Pump:
         """Until it ends, and why. Closes neither socket."""
         self._browser.setblocking(False)
         self._display.setblocking(False)
-        # Pages of it become memory only when something is read into them: most consoles show little most of the time.
-        self._buffer = memoryview(mmap.mmap(-1, _CHUNK))
+        self._pages = mmap.mmap(-1, _CHUNK, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        self._buffer, self._used = memoryview(self._pages), 0
+        self._poll, self._watched = select.poll(), dict[int, int]()
         self._knocked_at = time.monotonic()
         try:
             self._type([typed_already] if typed_already else [])
@@ -75,12 +76,12 @@ class Pump:
 
     def _step(self) -> None:
         browser, display = self._browser.raw.fileno(), self._display.fileno()
-        poll = select.poll()
-        poll.register(browser, (0 if self._waiting else _READ) | (_WRITE if self._browser.is_congested else 0))
-        poll.register(display, (0 if self._browser.is_congested else _READ) | (_WRITE if self._waiting else 0))
+        is_congested = self._browser.is_congested
+        self._watch(browser, (0 if self._waiting else _READ) | (_WRITE if is_congested else 0))
+        self._watch(display, (0 if is_congested else _READ) | (_WRITE if self._waiting else 0))
         # What TLS has decrypted already, the kernel does not know of.
-        more = bool(self._encrypted and self._encrypted.pending()) and not self._browser.is_congested
-        ready = dict(poll.poll(0 if more else _STEP_SECONDS * 1000))
+        more = bool(self._encrypted and self._encrypted.pending()) and not is_congested
+        ready = dict(self._poll.poll(0 if more else 1000 * (_BUSY_STEP_SECONDS if is_congested else _STEP_SECONDS)))
         if more:
             ready[display] = ready.get(display, 0) | _READ
         if ready.get(browser, 0) & _WRITE:
@@ -93,29 +94,38 @@ class Pump:
             self._hear_display()
         self._notice_silence()
 
+    def _watch(self, descriptor: int, events: int) -> None:
+        """One that hung up would wake us again and again, though nothing of it is wanted now: it is left out."""
+        if self._watched.get(descriptor) == events:
+            return
+        if events:
+            self._poll.register(descriptor, events)
+        elif self._watched.get(descriptor):
+            self._poll.unregister(descriptor)
+        self._watched[descriptor] = events
+
     def _hear_display(self) -> None:
-        """Through the buffer; as long as it says much at once, through a pipe, where nothing is copied."""
         for _turn in range(_TURNS):
-            pipe = None if self._browser.is_congested else self._browser.pipe
-            size = self._take(pipe)
+            size = None if self._browser.is_congested else self._take()
             if size is None:
                 return
-            if pipe:
-                self._browser.show_piped(size)
-            else:
-                self._browser.show(self._buffer[:size])
+            self._browser.show(self._buffer[:size])
             self.shown += size
-            if size >= _MUCH and not self._browser.pipe and not self._encrypted:
-                self._browser.open_pipe()
-            elif size < _LITTLE and not self._browser.is_congested:
-                self._browser.close_pipe()
-            if size < MOST_BYTES or self._browser.is_congested:
+            self._used = max(self._used, size)
+            if size < _CHUNK:
+                self._give_back(size)
                 return
 
-    def _take(self, pipe: Pipe | None) -> int | None:
+    def _give_back(self, size: int) -> None:
+        """The memory of much, once little is said."""
+        if size <= _KEPT < self._used and not self._browser.is_congested:
+            self._pages.madvise(mmap.MADV_DONTNEED)
+            self._used = 0
+
+    def _take(self) -> int | None:
         """How many bytes were taken from the display; None for none."""
         try:
-            size = pipe.fill(self._display.fileno()) if pipe else self._display.recv_into(self._buffer)
+            size = self._display.recv_into(self._buffer)
         except BlockingIOError:
             return None
         except OSError as exc:
@@ -179,8 +189,6 @@ def say_farewell(browser: BrowserSocket, closing: Closing) -> None:
             pass
     except (OSError, AssertionError, AttributeError) as exc:
         logger.debug("a browser did not wait for the good-bye: %s", exc)
-    finally:
-        browser.close_pipe()
 
 
 def _waits(sock: socket.socket, event: int, until: float) -> bool:
