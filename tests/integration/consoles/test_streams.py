@@ -103,7 +103,7 @@ def test_no_descriptor_is_left(room: Room) -> None:
         with room.open(room.client(room.ann)) as console:
             _say(room.display.sockets[-1], 4)
             left = 4 * (len(BLOCK) + 4)
-            while left:
+            while left > 0:
                 left -= len(console.receive())
     room.display.hang_up()
     wait_until("all are closed", lambda: ConsoleSession.objects.exclude(closed_at=None).count() == 5)
