@@ -120,7 +120,8 @@ def _chosen(arrival: Arrival, rows: list[Machine], ours: set[int], tried: set[in
     row = (present or rows)[0]
     if arrival.before_our_eyes:
         return row
-    stayed = arrival.runs and row.pk in left
+    # What is off here is only what was left behind, as long as the machine is there.
+    stayed = row.pk in left and (arrival.runs or row.gone_at is not None)
     return row if (arrival.moved or stayed) and not _is_seen_running(row) else None
 
 

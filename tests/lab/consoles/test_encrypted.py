@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import struct
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -30,20 +31,19 @@ spice_tls_x509_cert_dir = "/etc/pki/qemu"
 @pytest.fixture(scope="module")
 def stack(lab: Lab) -> Iterator[Stack]:
     """h2 directly, h3 through SSH; QEMU encrypts on both."""
-    stack = Stack.start()
-    usual = {}
-    for host in (lab["h2"], lab["h3"]):
-        usual[host] = _conf(host).read_text()
-        host.configure_qemu(usual[host] + ENCRYPTED)
-    _add(stack, lab["h2"])
-    far = lab["h3"].ssh_endpoint
-    _add(stack, lab["h3"], "--consoles", f"ssh://{far.user}@{far.host}:{far.port}", "--key-file", str(far.private_key), "--host-key", far.host_key)
-    wait_until("both are followed", lambda: {stack.host(name)["state"] for name in ("h2", "h3")} == {"online"}, seconds=30)
-    yield stack
-    stack.stop()
-    for host, text in usual.items():
-        host.sweep()  # before: a fresh libvirtd takes a moment to find its machines again
-        host.configure_qemu(text)
+    with ExitStack() as ending:
+        for host in (lab["h2"], lab["h3"]):
+            usual = _conf(host).read_text()
+            host.configure_qemu(usual + ENCRYPTED)
+            ending.callback(host.configure_qemu, usual)
+            ending.callback(host.sweep)  # before: a fresh libvirtd takes a moment to find its machines again
+        stack = Stack.start()
+        ending.callback(stack.stop)
+        _add(stack, lab["h2"])
+        far = lab["h3"].ssh_endpoint
+        _add(stack, lab["h3"], "--consoles", f"ssh://{far.user}@{far.host}:{far.port}", "--key-file", str(far.private_key), "--host-key", far.host_key)
+        wait_until("both are followed", lambda: {stack.host(name)["state"] for name in ("h2", "h3")} == {"online"} or _states(stack), seconds=90)
+        yield stack
 
 
 def test_directly(stack: Stack, lab: Lab) -> None:
@@ -96,6 +96,10 @@ def test_through_ssh(stack: Stack, lab: Lab) -> None:
     wait_until("the page asks", lambda: stack.host("h3")["host_key_offered"] == host.ssh_endpoint.host_key, seconds=30)
     assert "Another host key than the confirmed one" in stack.web.get(f"/hosts/{number}/test/").body.decode()
     assert stack.host("h3")["state"] == "online", "libvirt is reached by its certificate"
+
+
+def _states(stack: Stack) -> bool:
+    raise AssertionError([(stack.host(name)["state"], stack.host(name)["error"], stack.host(name)["error_detail"]) for name in ("h2", "h3")])
 
 
 def _add(stack: Stack, host: Host, *options: str) -> None:
