@@ -35,6 +35,7 @@ _MOST_SOCKETS_A_PERSON = 60
 _MOST_WAITING_FRAMES = 500
 _PING_SECONDS = 20
 _LOOK_AGAIN_SECONDS = 60
+_RENEWED_SECONDS = 0.3  # a session that is there no more may have another key since: that is told in a moment
 
 RUBBISH, SIGNED_OUT, NOWHERE, TOO_MANY, COME_BACK = 4400, 4401, 4404, 4429, 4000
 
@@ -199,6 +200,7 @@ class LiveConsumer(AsyncWebsocketConsumer):
             return
         user = await database_sync_to_async(_still_here)(self.user_id, self.session_key)
         if user is None:
+            await asyncio.sleep(_RENEWED_SECONDS)
             await self._leave(SIGNED_OUT, "Signed out")
             return
         rights = await database_sync_to_async(Rights.of)(user)
