@@ -182,7 +182,8 @@ def remove(host: Host, typed: str, actor: Actor) -> None:
         raise Refused(f"To remove it, type its name: {host.name}", field="typed")
     _refuse_while_jobs_run(host)
     with transaction.atomic():
-        if not Host.objects.filter(pk=host.pk, revision=host.revision).exists():
+        # Locked: nothing of it comes in between, where the database can write twice at a time.
+        if Host.objects.select_for_update().filter(pk=host.pk, revision=host.revision).first() is None:
             raise Stale(f"{host.name} was changed meanwhile. Look again.")
         audit.record("hosts.remove", host.name, actor=actor.user, request=actor.request, detail=_public(host))
         if host.kind in (Kind.LOCAL, Kind.SESSION):
