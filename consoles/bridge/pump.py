@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 Sieve = Callable[[bytes], bytes]
 
-# Much at a time is quick: with 256 KiB the same display is half as fast. Its pages become memory only when they are used.
+# Much at a time is quick: with 256 KiB it was a quarter slower (docs/decisions/0004). Its pages become memory only when they are used.
 _CHUNK = 4 << 20
 _KEPT = 64 * 1024  # of them while the display says little
 _TURNS = 8  # a display that says much is heard so often before the browser is heard again
@@ -95,12 +95,12 @@ class Pump:
         self._notice_silence()
 
     def _watch(self, descriptor: int, events: int) -> None:
-        """One that hung up would wake us again and again, though nothing of it is wanted now: it is left out."""
+        """A browser that goes is heard of even while nothing of it is wanted. A display that hung up would wake us again and again: it is left out."""
         if self._watched.get(descriptor) == events:
             return
-        if events:
+        if events or descriptor == self._browser.raw.fileno():
             self._poll.register(descriptor, events)
-        elif self._watched.get(descriptor):
+        elif descriptor in self._watched:
             self._poll.unregister(descriptor)
         self._watched[descriptor] = events
 
